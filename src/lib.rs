@@ -1,0 +1,1 @@
+//! pixlserv transforms, caches and serves images over HTTP.

@@ -1,0 +1,3 @@
+//! The `pixlserv` program.
+
+fn main() {}
