@@ -1,0 +1,99 @@
+//! Room 4: from what was asked and what the header says to exact numbers. Pure integer geometry, no pixels.
+
+mod framing;
+mod placement;
+
+pub use framing::{Framing, frame};
+pub use placement::place;
+
+use crate::raster::{Format, Header, Orientation, Rect, Size};
+use crate::transform::{Filter, TransformError, Transformation};
+
+/// JPEG quality: 1 (smallest file) to 100 (best).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JpegQuality(u8);
+
+impl JpegQuality {
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for JpegQuality {
+    fn default() -> Self {
+        Self(75)
+    }
+}
+
+impl TryFrom<i64> for JpegQuality {
+    type Error = String;
+    fn try_from(value: i64) -> Result<Self, String> {
+        match u8::try_from(value) {
+            Ok(quality @ 1..=100) => Ok(Self(quality)),
+            _ => Err(format!("must be 1 to 100, got {value}")),
+        }
+    }
+}
+
+/// Everything the pipeline has to know; it decides nothing itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Region of the stored picture that is shown.
+    pub crop: Rect,
+    /// Size to bring the region to, in stored orientation; `None` keeps its pixels as they are.
+    pub resize: Option<Size>,
+    /// How the result is turned for display.
+    pub orientation: Orientation,
+    /// Whether the answer has luma only.
+    pub grayscale: bool,
+    /// Format and quality of the answer.
+    pub encode: Encode,
+}
+
+/// How an answer is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encode {
+    /// The source's format.
+    pub format: Format,
+    /// Used for JPEG.
+    pub quality: JpegQuality,
+}
+
+impl Plan {
+    /// Plans one answer.
+    /// # Errors
+    /// If a side of the answer is above `max_output_side`.
+    pub fn new(
+        transformation: &Transformation,
+        scale: u32,
+        header: &Header,
+        quality: JpegQuality,
+        max_output_side: u32,
+    ) -> Result<Self, TransformError> {
+        let displayed = header.displayed();
+        let framing = frame(&transformation.params, scale, displayed);
+        for (side, pixels) in [("width", framing.output.width), ("height", framing.output.height)] {
+            if pixels > max_output_side {
+                return Err(TransformError::OutputTooLarge { side, pixels: u64::from(pixels), max: max_output_side });
+            }
+        }
+        let orientation = header.orientation;
+        let resize = (framing.output != framing.crop.size).then(|| orientation.stored_size(framing.output));
+        Ok(Self {
+            crop: orientation.stored_region(framing.crop, displayed),
+            resize,
+            orientation,
+            grayscale: transformation.params.filter == Some(Filter::Grayscale),
+            encode: Encode { format: header.format, quality },
+        })
+    }
+
+    /// Width and height of the answer.
+    #[must_use]
+    pub fn output(&self) -> Size {
+        let stored = self.resize.unwrap_or(self.crop.size);
+        if self.orientation.swaps_sides() { stored.transposed() } else { stored }
+    }
+}

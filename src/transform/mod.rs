@@ -1,0 +1,16 @@
+//! Room 3: what was asked. URL text and configuration text become values that cannot be wrong.
+//! Pure: no file, socket, clock or log. What the answer measures is decided in `plan`.
+
+mod catalog;
+mod gravity;
+mod overlay;
+mod params;
+mod source;
+mod variant;
+
+pub use catalog::{Catalog, MaxScale, Rules, Spec, Task, TransformError};
+pub use gravity::Gravity;
+pub use overlay::{Color, Text, TextSize, Transformation, TransformationName, Watermark};
+pub use params::{Cropping, Filter, ParameterError, Params};
+pub use source::{PathError, ScaledPath, SourcePath};
+pub use variant::{SourceVersion, Variant};

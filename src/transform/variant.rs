@@ -1,0 +1,44 @@
+//! The identity of an answer: everything that decides its bytes.
+
+use super::{SourcePath, Transformation};
+
+/// One version of a stored source: when either number changes, the source may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceVersion {
+    /// Size of the file in bytes.
+    pub size_bytes: u64,
+    /// Time of the last change in nanoseconds since 1970.
+    pub modified_ns: i128,
+}
+
+/// Raised whenever the same request would give other bytes than before.
+const ALGORITHM: u32 = 1;
+
+/// A source, its version, and what is done with it.
+#[derive(Clone, Debug)]
+pub struct Variant<'a> {
+    /// The image that is transformed.
+    pub source: &'a SourcePath,
+    /// Which state of it.
+    pub version: SourceVersion,
+    /// What is done; `None` for the original.
+    pub transformation: Option<(&'a Transformation, u32)>,
+    /// Quality of JPEG answers.
+    pub jpeg_quality: u8,
+}
+
+impl Variant<'_> {
+    /// A text that differs whenever the answer may differ: no two variants share it.
+    #[must_use]
+    pub fn key(&self) -> String {
+        // Debug output quotes and escapes every text, so that fields cannot run into each other.
+        format!(
+            "pixlserv {ALGORITHM} {:?} {} {} {:?} q{}",
+            self.source.as_str(),
+            self.version.size_bytes,
+            self.version.modified_ns,
+            self.transformation,
+            self.jpeg_quality
+        )
+    }
+}
