@@ -1,0 +1,22 @@
+//! What can go wrong on the way through the rooms.
+
+use crate::pipeline::DecodeError;
+use crate::store::StoreError;
+use crate::transform::TransformError;
+
+/// One variant per room that can refuse.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The request is against the rules, or its answer would be too large.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    /// The source is not there, or the storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The source cannot be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The transformation has a watermark or texts.
+    #[error("watermarks and texts are not supported yet")]
+    OverlaysUnsupported,
+}

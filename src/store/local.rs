@@ -1,0 +1,135 @@
+//! Images in a folder of the local disk.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+
+use super::{Found, StoreError};
+use crate::transform::{SourcePath, SourceVersion};
+
+/// Largest file that is taken into memory; a photograph of 100 megapixels has about 50 MB.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// A folder that is held open: paths are resolved below it by the kernel, so that neither `..` nor a symbolic
+/// link can lead out of it, not even one that is swapped in between a check and its use.
+#[derive(Debug)]
+pub struct LocalStorage {
+    root: OwnedFd,
+}
+
+/// A regular file that was opened but not read.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: File,
+    path: SourcePath,
+}
+
+impl LocalStorage {
+    /// Opens a folder, and creates it if it is missing.
+    /// # Errors
+    /// If it cannot be created or opened, with a text that names it.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let describe = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot use the image folder {}: {error}", folder.display()))
+        };
+        std::fs::create_dir_all(folder).map_err(describe)?;
+        let root = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| describe(error.into()))?;
+        Ok(Self { root })
+    }
+
+    /// Opens a source. Symbolic links are followed inside the folder only.
+    /// # Errors
+    /// If there is no readable regular file of this path.
+    pub fn find(&self, path: &SourcePath) -> Result<Found, StoreError> {
+        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let file = openat2(&self.root, path.as_str(), flags, Mode::empty(), resolve)
+            .map_err(|error| classify(error.into(), path))?;
+        let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Err(StoreError::NotFound(path.clone()));
+        }
+        let modified_ns = i128::from(status.st_mtime) * 1_000_000_000 + i128::from(status.st_mtime_nsec);
+        Ok(Found {
+            file: OpenFile { file: File::from(file), path: path.clone() },
+            version: SourceVersion { size_bytes: u64::try_from(status.st_size).unwrap_or_default(), modified_ns },
+            modified: time_of(modified_ns),
+        })
+    }
+}
+
+impl OpenFile {
+    /// Reads to the end, which may have moved since the size was looked at.
+    pub(super) fn read(mut self, size_bytes: u64) -> Result<Vec<u8>, StoreError> {
+        if size_bytes > MAX_FILE_BYTES {
+            return Err(StoreError::TooLarge { bytes: size_bytes, limit: MAX_FILE_BYTES });
+        }
+        let mut content = Vec::with_capacity(size_bytes as usize + 1);
+        let read = (&mut self.file).take(MAX_FILE_BYTES + 1).read_to_end(&mut content);
+        read.map_err(|error| backend("reading", &self.path, error))?;
+        if content.len() as u64 > MAX_FILE_BYTES {
+            return Err(StoreError::TooLarge { bytes: content.len() as u64, limit: MAX_FILE_BYTES });
+        }
+        Ok(content)
+    }
+}
+
+fn backend(operation: &'static str, path: &SourcePath, source: io::Error) -> StoreError {
+    StoreError::Backend { operation, path: path.to_string(), source }
+}
+
+/// What cannot be there, or may not be seen, is not found; only failures of the machine are failures.
+fn classify(error: io::Error, path: &SourcePath) -> StoreError {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(&error);
+    let failed = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::INTR, Errno::AGAIN, Errno::NOSYS];
+    match errno {
+        Some(errno) if !failed.contains(&errno) => StoreError::NotFound(path.clone()),
+        _ => backend("opening", path, error),
+    }
+}
+
+fn time_of(modified_ns: i128) -> SystemTime {
+    // Times before 1970 exist on disks, but HTTP has no use for them.
+    let nanoseconds = u64::try_from(modified_ns).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_nanos(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn find(storage: &LocalStorage, path: &str) -> Result<Vec<u8>, StoreError> {
+        storage.find(&SourcePath::new(path).unwrap())?.read()
+    }
+
+    #[test]
+    fn only_regular_files_below_the_root_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("images");
+        let storage = LocalStorage::open(&root).unwrap();
+        std::fs::create_dir(folder.path().join("images-secret")).unwrap();
+        std::fs::write(folder.path().join("images-secret/canary"), "canary").unwrap();
+        std::fs::create_dir(root.join("folder")).unwrap();
+        std::fs::write(root.join("folder/a"), "inside").unwrap();
+        symlink("a", root.join("folder/link")).unwrap();
+        symlink("../folder/a", root.join("folder/around")).unwrap();
+        symlink(folder.path().join("images-secret/canary"), root.join("out")).unwrap();
+        symlink("../images-secret", root.join("outfolder")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+
+        assert_eq!(find(&storage, "folder/a").unwrap(), b"inside");
+        assert_eq!(find(&storage, "folder/link").unwrap(), b"inside");
+        assert_eq!(find(&storage, "folder/around").unwrap(), b"inside");
+        for hidden in ["out", "outfolder/canary", "folder", "pipe", "missing", "folder/a/b", "proc/self/root"] {
+            assert!(matches!(find(&storage, hidden), Err(StoreError::NotFound(_))), "{hidden}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Room 6: what is kept. Sources are found by their path; nothing outside of the storage can be named.
+
+mod local;
+
+use std::time::SystemTime;
+
+use crate::transform::{SourcePath, SourceVersion};
+
+pub use local::LocalStorage;
+
+/// Why a stored image cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such image, or nothing that may be read as one.
+    #[error("Image not found: {0}")]
+    NotFound(SourcePath),
+    /// A file beyond what the server takes into memory.
+    #[error("the stored file has {bytes} bytes, allowed: {limit}")]
+    TooLarge {
+        /// Size of the file.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The storage itself failed.
+    #[error("{operation} failed for {path}")]
+    Backend {
+        /// What was tried.
+        operation: &'static str,
+        /// With which image.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A source that was found, with its content still unread.
+#[derive(Debug)]
+pub struct Found {
+    file: local::OpenFile,
+    /// Its state when it was found.
+    pub version: SourceVersion,
+    /// When it was changed last.
+    pub modified: SystemTime,
+}
+
+impl Found {
+    /// Reads the content.
+    /// # Errors
+    /// If it is too large, or cannot be read.
+    pub fn read(self) -> Result<Vec<u8>, StoreError> {
+        self.file.read(self.version.size_bytes)
+    }
+}
