@@ -2,10 +2,10 @@
 //! Touches no file, socket, clock or log; one request runs on one thread.
 
 pub mod codec;
-mod color;
+pub mod color;
 mod grayscale;
 mod orient;
-mod resize;
+pub mod resize;
 
 pub use codec::{DecodeError, Limits, probe};
 

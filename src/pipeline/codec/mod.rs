@@ -46,11 +46,12 @@ impl DecodeError {
 }
 
 /// Pixels as stored, before orientation and colour conversion.
-pub(super) struct Decoded {
+#[derive(Debug)]
+pub struct Decoded {
     /// In the layout of the file; 16-bit samples are reduced to 8.
-    pub(super) pixmap: Pixmap,
+    pub pixmap: Pixmap,
     /// The embedded ICC profile, if there is a whole one.
-    pub(super) profile: Option<Vec<u8>>,
+    pub profile: Option<Vec<u8>>,
 }
 
 /// Reads the header of a source without decoding it.
@@ -70,7 +71,9 @@ pub fn probe(source: &[u8], limits: Limits) -> Result<Header, DecodeError> {
 }
 
 /// Decodes a source that `probe` has let pass.
-pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
+/// # Errors
+/// If it is cut, damaged, or of a kind that is not read.
+pub fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
     match Format::of(source) {
         Some(Format::Jpeg) => contain(|| jpeg::decode(source)),
         Some(Format::Png) => contain(|| png::decode(source)),
@@ -79,7 +82,8 @@ pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
 }
 
 /// Encodes a picture without any metadata; sRGB is what readers assume then.
-pub(super) fn encode(image: &Pixmap, encode: Encode) -> Vec<u8> {
+#[must_use]
+pub fn encode(image: &Pixmap, encode: Encode) -> Vec<u8> {
     match encode.format {
         Format::Jpeg => jpeg::encode(image, encode.quality),
         Format::Png => png::encode(image),

@@ -1,20 +1,26 @@
-//! The sRGB transfer function of IEC 61966-2-1 as tables.
-//! They are the only statics of the pipeline: constants that the compiler cannot compute yet.
+//! Working samples: linear light in 16 bits with headroom, and the sRGB transfer function of IEC 61966-2-1 as tables.
+//! The tables are the only statics of the pipeline: constants that the compiler cannot compute yet.
 
 use std::sync::LazyLock;
+
+/// Black as a working sample. A filter with negative lobes leaves the range of its input by up to a fifth, and may come
+/// back in its second pass: clipped in between, single pixels were wrong by 40 codes.
+pub(super) const BLACK: u16 = 9_362;
+/// White minus black: 46,811 steps, 14 of them between the two darkest codes.
+pub(super) const RANGE: u16 = 46_811;
 
 static DECODE: LazyLock<[u16; 256]> = LazyLock::new(|| {
     std::array::from_fn(|code| {
         let coded = code as f64 / 255.0;
         let light = if coded <= 0.04045 { coded / 12.92 } else { ((coded + 0.055) / 1.055).powf(2.4) };
-        (light * 65_535.0).round() as u16
+        working(light)
     })
 });
 
 static ENCODE: LazyLock<Box<[u8; 65_536]>> = LazyLock::new(|| {
     let table: Vec<u8> = (0..65_536u32)
         .map(|value| {
-            let light = f64::from(value) / 65_535.0;
+            let light = ((f64::from(value) - f64::from(BLACK)) / f64::from(RANGE)).clamp(0.0, 1.0);
             let coded = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
             (coded * 255.0).round() as u8
         })
@@ -22,12 +28,17 @@ static ENCODE: LazyLock<Box<[u8; 65_536]>> = LazyLock::new(|| {
     table.into_boxed_slice().try_into().expect("65,536 values were made")
 });
 
-/// 16-bit linear light of an 8-bit sRGB code.
+/// The working sample of linear light from 0 to 1.
+pub(super) fn working(light: f64) -> u16 {
+    BLACK + (light.clamp(0.0, 1.0) * f64::from(RANGE)).round() as u16
+}
+
+/// The working sample of an 8-bit sRGB code.
 pub(in crate::pipeline) fn srgb_decode() -> &'static [u16; 256] {
     &DECODE
 }
 
-/// 8-bit sRGB code of 16-bit linear light, nearest in code value.
+/// The 8-bit sRGB code of a working sample, nearest in code value; clipped outside of black and white.
 pub(in crate::pipeline) fn srgb_encode() -> &'static [u8; 65_536] {
     &ENCODE
 }

@@ -9,13 +9,13 @@ use moxcms::{
     TransformExecutor, TransformOptions,
 };
 
-use super::curve::{srgb_decode, srgb_encode};
+use super::curve::{BLACK, srgb_decode, srgb_encode, working};
 use crate::raster::Layout;
 
 /// Larger profiles are ignored; the largest printing profiles in circulation have 2 to 3 MB.
 const MAX_PROFILE_BYTES: usize = 4 << 20;
 
-/// Tone curves of the channels: 16-bit linear light of each 8-bit code.
+/// Tone curves of the channels: the working sample of each 8-bit code.
 type Curves = [[u16; 256]; 3];
 
 /// How a device's numbers become linear sRGB.
@@ -83,9 +83,9 @@ impl Device {
     /// Linear device light as linear sRGB; what sRGB cannot show is clipped per channel.
     pub(super) fn to_srgb(&self, color: [u16; 3]) -> [u16; 3] {
         let Self::Matrix(_, matrix) = self else { return color };
-        let [r, g, b] = color.map(f32::from);
-        // `as` saturates below 0 and above 65535.
-        matrix.map(|row| (row[0] * r + row[1] * g + row[2] * b).round() as u16)
+        let [r, g, b] = color.map(|channel| f32::from(channel) - f32::from(BLACK));
+        // `as` saturates; what is left outside of black and white is clipped with the transfer function.
+        matrix.map(|row| (row[0] * r + row[1] * g + row[2] * b + f32::from(BLACK)).round() as u16)
     }
 }
 
@@ -118,7 +118,7 @@ fn keeps_codes(curve: &[u16; 256]) -> bool {
 
 fn curve(curve: &ToneReprCurve) -> Option<[u16; 256]> {
     let evaluator = curve.make_linear_evaluator().ok()?;
-    Some(std::array::from_fn(|code| (evaluator.evaluate_value(code as f32 / 255.0) * 65_535.0).round() as u16))
+    Some(std::array::from_fn(|code| working(f64::from(evaluator.evaluate_value(code as f32 / 255.0)))))
 }
 
 fn table(profile: &ColorProfile, from: IccLayout, to: IccLayout, channels: (usize, usize)) -> Option<Device> {

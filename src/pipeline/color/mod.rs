@@ -1,5 +1,5 @@
 //! Colours: what the numbers of a source mean in linear sRGB light, and back to 8-bit sRGB.
-//! Pixels are resampled as 16-bit linear light with premultiplied alpha, 65535 being white.
+//! Pixels are resampled as working samples (see `curve`) with premultiplied alpha.
 
 mod curve;
 mod icc;
@@ -7,14 +7,14 @@ mod icc;
 use std::borrow::Cow;
 
 use crate::raster::Layout;
-use curve::srgb_encode;
+use curve::{BLACK, RANGE, srgb_encode};
 use icc::Device;
 
 #[cfg(test)]
 pub(super) use curve::{srgb_decode, srgb_encode as encode_table};
 
 /// How the pixels of one source become linear sRGB light.
-pub(super) struct Conversion {
+pub struct Conversion {
     source: Layout,
     device: Device,
 }
@@ -22,7 +22,8 @@ pub(super) struct Conversion {
 impl Conversion {
     /// The conversion for an embedded profile. Without a profile, or with one that cannot be used for this
     /// layout, RGB and gray count as sRGB; CMYK is converted by `(255 - ink) * (255 - black) / 255`.
-    pub(super) fn new(profile: Option<&[u8]>, source: Layout) -> Self {
+    #[must_use]
+    pub fn new(profile: Option<&[u8]>, source: Layout) -> Self {
         Self { source, device: Device::new(profile, source) }
     }
 
@@ -39,7 +40,7 @@ impl Conversion {
         }
     }
 
-    /// Turns a row of stored pixels into linear light, appended to `linear`.
+    /// Turns a row of stored pixels into working samples, appended to `linear`.
     pub(super) fn linearise(&self, row: &[u8], linear: &mut Vec<u16>) {
         let row = self.to_curve_input(row);
         let curves = self.device.curves();
@@ -47,14 +48,14 @@ impl Conversion {
             Layout::Gray => linear.extend(row.iter().map(|&gray| curves[0][usize::from(gray)])),
             Layout::GrayAlpha => {
                 for &[gray, alpha] in row.as_chunks().0 {
-                    linear.extend([premultiplied(curves[0][usize::from(gray)], alpha), u16::from(alpha) * 257]);
+                    linear.extend([premultiplied(curves[0][usize::from(gray)], alpha), from_8_bits(alpha)]);
                 }
             }
             Layout::Rgba => {
                 for &[r, g, b, alpha] in row.as_chunks().0 {
                     let color = [curves[0][usize::from(r)], curves[1][usize::from(g)], curves[2][usize::from(b)]];
                     linear.extend(color.map(|channel| premultiplied(channel, alpha)));
-                    linear.push(u16::from(alpha) * 257);
+                    linear.push(from_8_bits(alpha));
                 }
             }
             Layout::Rgb | Layout::Cmyk => {
@@ -65,7 +66,7 @@ impl Conversion {
         }
     }
 
-    /// Turns linear light into bytes of sRGB with straight alpha, appended to `bytes`.
+    /// Turns working samples into bytes of sRGB with straight alpha, appended to `bytes`.
     pub(super) fn delinearise(&self, linear: &[u16], bytes: &mut Vec<u8>) {
         let encode = srgb_encode();
         match self.output_layout() {
@@ -108,20 +109,25 @@ fn without_profile([c, m, y, k]: [u8; 4]) -> [u8; 3] {
 }
 
 fn premultiplied(channel: u16, alpha: u8) -> u16 {
-    ((u32::from(channel) * u32::from(alpha) + 127) / 255) as u16
+    BLACK + ((u32::from(channel - BLACK) * u32::from(alpha) + 127) / 255) as u16
 }
 
-/// Undoes premultiplication; a negative lobe of the filter may have left more colour than alpha.
+/// Undoes premultiplication. Negative lobes of the filter may have left more colour than alpha, or less than none.
 fn straight(channel: u16, alpha: u16) -> u16 {
+    let (channel, alpha) = (u32::from(channel.saturating_sub(BLACK)), u32::from(alpha.saturating_sub(BLACK)));
     if alpha == 0 {
-        return 0;
+        return BLACK;
     }
-    let alpha = u32::from(alpha);
-    ((u32::from(channel) * 65_535 + alpha / 2) / alpha).min(65_535) as u16
+    BLACK + ((channel * u32::from(RANGE) + alpha / 2) / alpha).min(u32::from(RANGE)) as u16
+}
+
+fn from_8_bits(alpha: u8) -> u16 {
+    BLACK + ((u32::from(alpha) * u32::from(RANGE) + 127) / 255) as u16
 }
 
 fn to_8_bits(alpha: u16) -> u8 {
-    ((u32::from(alpha) + 128) / 257) as u8
+    let alpha = u32::from(alpha.saturating_sub(BLACK)).min(u32::from(RANGE));
+    ((alpha * 255 + u32::from(RANGE) / 2) / u32::from(RANGE)) as u8
 }
 
 #[cfg(test)]

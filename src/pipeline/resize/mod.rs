@@ -21,7 +21,8 @@ const BAND_BYTES: usize = 8 << 20;
 const MAX_SHRINK: f64 = 32.0;
 
 /// Brings a region of a source to `size` in 8-bit sRGB; `None` keeps its pixels as they are.
-pub(super) fn run(source: View, size: Option<Size>, conversion: &Conversion) -> Pixmap {
+#[must_use]
+pub fn run(source: View, size: Option<Size>, conversion: &Conversion) -> Pixmap {
     match size {
         Some(size) => Resampler::new(source, size, conversion).run(),
         None => copy(source, conversion),
