@@ -1,5 +1,47 @@
-//! pixlserv transforms, caches and serves images over HTTP.
+//! pixlserv transforms and serves images over HTTP.
+//!
+//! # The map
+//!
+//! Each arrow makes a new, complete value of a new type; no stage calls back, none changes what it was given:
+//!
+//! ```text
+//! URL → ImageRequest → Transformation → Plan → Pixmap → Encoded → Response
+//! ```
+//!
+//! A request crosses each room once; [`service`] is the corridor between them:
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`cli`] | `run`, `check`, `transform`; only `main` exits |
+//! | [`config`] | the YAML file and the environment become a `Config` whose every field is valid |
+//! | [`http`] | the front door: accept loop, framing, bounds; routes and headers |
+//! | [`service`] | one line per room |
+//! | [`transform`] | what was asked: URL grammar, named transformations, names of sources |
+//! | [`plan`] | exact numbers: which region, which size, which orientation |
+//! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → encode |
+//! | [`store`] | what is kept: sources on the local disk |
+//! | [`raster`] | sizes, rectangles, formats, pixmaps |
+//!
+//! # What holds everywhere
+//!
+//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` imports nothing of ours.
+//!   A test reads every `crate::` path and fails on an import against this order.
+//! - Only `http` touches client sockets; only `store` reaches for stored images.
+//! - `transform`, `plan`, `pipeline` and `raster` touch no file, socket, clock, environment or log.
+//! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over threads.
+//! - Everything from outside has a bound, and every decode is walled against panics.
+//!
+//! # The two paths
+//!
+//! A request: [`http`] reads and checks a head, `http::routes` parses the URL, [`service::find_image`] looks for the
+//! source, which is enough for a 304; [`service::make_image`] reads it, plans and runs the pipeline.
+//!
+//! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
+//! turns it for display and encodes it.
 
+pub mod cli;
+pub mod config;
+pub mod http;
 pub mod pipeline;
 pub mod plan;
 pub mod raster;

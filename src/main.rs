@@ -1,3 +1,7 @@
-//! The `pixlserv` program.
+//! The `pixlserv` program: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pixlserv::cli::main(std::env::args())
+}

@@ -20,3 +20,15 @@ pub enum ServiceError {
     #[error("watermarks and texts are not supported yet")]
     OverlaysUnsupported,
 }
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

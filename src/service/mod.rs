@@ -12,7 +12,7 @@ use crate::raster::Format;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, Spec, Task, Variant};
 
-pub use error::ServiceError;
+pub use error::{ServiceError, chain};
 
 /// Everything that answers are made with; shared by all requests.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct Answer {
 pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, ServiceError> {
     let task = service.catalog.resolve(&request.spec, request.scale)?;
     if let Task::Transform(transformation, _) = &task
-        && (transformation.watermark.is_some() || !transformation.texts.is_empty())
+        && transformation.draws()
     {
         return Err(ServiceError::OverlaysUnsupported);
     }

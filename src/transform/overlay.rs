@@ -48,6 +48,12 @@ impl Transformation {
     pub const fn plain(params: Params) -> Self {
         Self { params, watermark: None, texts: Vec::new(), is_eager: false }
     }
+
+    /// Whether anything is drawn on the result.
+    #[must_use]
+    pub const fn draws(&self) -> bool {
+        self.watermark.is_some() || !self.texts.is_empty()
+    }
 }
 
 /// Another image of the storage, drawn on the result.
@@ -94,6 +100,12 @@ impl TextSize {
     }
 }
 
+impl Default for TextSize {
+    fn default() -> Self {
+        Self(12)
+    }
+}
+
 impl TryFrom<i64> for TextSize {
     type Error = String;
     fn try_from(value: i64) -> Result<Self, String> {
@@ -104,8 +116,8 @@ impl TryFrom<i64> for TextSize {
     }
 }
 
-/// An opaque sRGB colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An opaque sRGB colour; black by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Color {
     /// Red, green, blue, 0 to 255.
     pub rgb: [u8; 3],

@@ -2,7 +2,7 @@
 
 JPEG pixels come from Pillow (libjpeg-turbo), PNG pixels from the small reader below (Pillow cuts 16-bit colour and
 compares tRNS of 2- and 4-bit gray wrongly). Profiles are converted to sRGB by LittleCMS 2 through Pillow's ImageCms,
-relative colorimetric, black point compensation off. CMYK without a profile is Pillow's plain R = (1-C)(1-K).
+perceptual intent, black point compensation off. CMYK without a profile is Pillow's plain R = (1-C)(1-K).
 """
 import io
 import math
@@ -182,7 +182,7 @@ def expand(values, depth, colour, palette, clear):
 
 # --- colour -------------------------------------------------------------------------------------------------------
 
-def managed(image, profile, intent=ImageCms.Intent.RELATIVE_COLORIMETRIC):
+def managed(image, profile, intent=ImageCms.Intent.PERCEPTUAL):
     """`image` (L, RGB or CMYK) as sRGB by its profile, or None where the profile is unusable for it."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -227,7 +227,7 @@ def read_jpeg(data, intent):
     return rgba, turns, moved is not None
 
 
-def read(data, intent=ImageCms.Intent.RELATIVE_COLORIMETRIC):
+def read(data, intent=ImageCms.Intent.PERCEPTUAL):
     """Reads a JPEG or PNG source as it must be displayed."""
     if data.startswith(PNG_SIGNATURE):
         rgba, profile, mode, turns = read_png(data)
@@ -311,15 +311,16 @@ def resampled(rgba, region, size):
             plane = np.pad(plane, pad, "edge")
             plane = plane.reshape(plane.shape[0] // by_y, by_y, plane.shape[1] // by_x, by_x).mean((1, 3), dtype=np.float32)
         out.append(np.asarray(Image.fromarray(plane).resize(size, Image.LANCZOS, box=(0, 0, wide, high))))
-    alpha = np.ones(size[::-1]) if flat else np.clip(out[3], 0, 1)
+    # Colour is premultiplied colour through alpha as the filter left them: both overshoot alike.
+    alpha = np.ones(size[::-1]) if flat else out[3]
     safe = np.where(alpha > 1e-6, alpha, 1)
-    return np.dstack([coded(plane / safe) for plane in out[:3]] + [255 * alpha])
+    return np.dstack([coded(plane / safe) for plane in out[:3]] + [255 * np.clip(alpha, 0, 1)])
 
 
 def luma(rgba):
-    """Rec. 601 luma of gamma-coded colours, in all three channels."""
-    y = rgba[..., :3] @ np.array([0.299, 0.587, 0.114])
-    return np.dstack([y, y, y, rgba[..., 3]])
+    """Rec. 601 luma of gamma-coded colours on black, opaque, in all three channels: what the original answered."""
+    y = (rgba[..., :3] @ np.array([0.299, 0.587, 0.114])) * rgba[..., 3] / 255
+    return np.dstack([y, y, y, np.full_like(y, 255)])
 
 
 def on_white(rgba):

@@ -14,9 +14,20 @@ pub(super) fn luma_of_rgb(pixels: &[[u8; 3]]) -> Vec<u8> {
     pixels.iter().map(|&[r, g, b]| luma(r, g, b)).collect()
 }
 
-/// Luma and alpha per pixel.
+/// One byte of luma per pixel, on black.
 pub(super) fn luma_of_rgba(pixels: &[[u8; 4]]) -> Vec<u8> {
-    pixels.iter().flat_map(|&[r, g, b, a]| [luma(r, g, b), a]).collect()
+    pixels.iter().map(|&[r, g, b, alpha]| luma(on_black(r, alpha), on_black(g, alpha), on_black(b, alpha))).collect()
+}
+
+/// One byte of gray per pixel, on black.
+pub(super) fn luma_of_gray_alpha(pixels: &[[u8; 2]]) -> Vec<u8> {
+    pixels.iter().map(|&[gray, alpha]| on_black(gray, alpha)).collect()
+}
+
+/// `channel · alpha / 255` in 16 bits and then cut to 8, as Go's `image/color` has it: recorded answers agree to 1.
+fn on_black(channel: u8, alpha: u8) -> u8 {
+    let (channel, alpha) = (u32::from(channel) * 257, u32::from(alpha) * 257);
+    (channel * alpha / 65_535 >> 8) as u8
 }
 
 #[cfg(test)]

@@ -1,0 +1,29 @@
+//! `pixlserv check`: is a configuration valid, and what does it mean?
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use super::describe;
+use crate::config::{Config, Environment};
+
+/// Validate a configuration and explain it.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "check")]
+pub(super) struct Arguments {
+    /// the YAML file
+    #[argh(positional)]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+    let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
+    print!("{}", config.explain());
+    for warning in config.unsupported() {
+        println!("note: {warning}");
+    }
+    match &config.refusals()[..] {
+        [] => Ok(()),
+        refusals => Err(refusals.join("\n")),
+    }
+}

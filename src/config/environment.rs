@@ -1,0 +1,210 @@
+//! The environment, read once: which storage and index to use, and where to listen when the file does not say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::error::ConfigError;
+use super::network::{ListenAddress, parse_bare_host, parse_port};
+
+const DEFAULT_PORT: u16 = 3000;
+
+/// The variables that matter; empty ones count as unset.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<&'static str, Secret>,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+const S3: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PIXLSERV_S3_BUCKET"];
+const GCS: [&str; 3] = ["GCS_ISS", "GCS_KEY", "PIXLSERV_GCS_BUCKET"];
+const OTHERS: [&str; 8] = [
+    "PIXLSERV_S3_REGION",
+    "PIXLSERV_S3_ENDPOINT",
+    "PIXLSERV_GCS_ENDPOINT",
+    "PIXLSERV_GCS_TOKEN_URL",
+    "PIXLSERV_REDIS_URL",
+    "PIXLSERV_REDIS_PORT",
+    "HOST",
+    "PORT",
+];
+
+/// Where images are kept, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageChoice {
+    /// Amazon S3 or a compatible server.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// The folder `local-path`.
+    Local,
+}
+
+/// Where keys and cache records are kept, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexChoice {
+    /// A redis server.
+    Redis,
+    /// The store that is part of the program.
+    Embedded,
+}
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::new(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
+    /// An environment of these variables.
+    #[must_use]
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let known = |name: &str| S3.iter().chain(&GCS).chain(&OTHERS).copied().find(|known| *known == name);
+        let variables = variables
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .filter_map(|(name, value)| Some((known(&name)?, Secret(value))))
+            .collect();
+        Self { variables }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(Secret::reveal)
+    }
+
+    fn missing(&self, names: [&'static str; 3]) -> Vec<&'static str> {
+        names.into_iter().filter(|name| self.get(name).is_none()).collect()
+    }
+
+    /// The storage that the variables select, and a sentence that says why.
+    #[must_use]
+    pub fn storage(&self, local_path: &Path) -> (StorageChoice, String) {
+        for (choice, service, names) in
+            [(StorageChoice::S3, "Amazon S3", S3), (StorageChoice::Gcs, "Google Cloud Storage", GCS)]
+        {
+            if self.missing(names).is_empty() {
+                return (choice, format!("{service}, because {}, {} and {} are set", names[0], names[1], names[2]));
+            }
+        }
+        let partly = [S3, GCS].into_iter().find(|names| self.missing(*names).len() < names.len());
+        let reason = match partly {
+            Some(names) => format!("{} not set, though others of its group are", self.missing(names).join(" and ")),
+            None => "no variables of Amazon S3 or Google Cloud Storage are set".to_owned(),
+        };
+        (StorageChoice::Local, format!("local disk at {}, because {reason}", local_path.display()))
+    }
+
+    /// The index that the variables select, and a sentence that says why.
+    /// # Errors
+    /// If a variable of redis cannot be meant so.
+    pub fn index(&self) -> Result<(IndexChoice, String), ConfigError> {
+        let wrong = |variable, message: &str| ConfigError::Environment { variable, message: message.to_owned() };
+        if let Some(url) = self.get("PIXLSERV_REDIS_URL") {
+            let is_redis =
+                ["redis://", "rediss://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
+            if !is_redis {
+                return Err(wrong("PIXLSERV_REDIS_URL", "must begin with redis:// or rediss:// and name a host"));
+            }
+            return Ok((IndexChoice::Redis, "redis, because PIXLSERV_REDIS_URL is set".to_owned()));
+        }
+        if let Some(port) = self.get("PIXLSERV_REDIS_PORT") {
+            parse_port(port)
+                .filter(|port| *port > 0)
+                .ok_or_else(|| wrong("PIXLSERV_REDIS_PORT", "must be a port, 1 to 65535"))?;
+            return Ok((IndexChoice::Redis, "redis, because PIXLSERV_REDIS_PORT is set".to_owned()));
+        }
+        let reason = "embedded store, because neither PIXLSERV_REDIS_URL nor PIXLSERV_REDIS_PORT is set";
+        Ok((IndexChoice::Embedded, reason.to_owned()))
+    }
+
+    /// The address of `HOST` and `PORT`.
+    /// # Errors
+    /// If one of them cannot be meant so.
+    pub fn listen(&self) -> Result<ListenAddress, ConfigError> {
+        let wrong = |variable, message: String| ConfigError::Environment { variable, message };
+        let host = match self.get("HOST") {
+            Some(host) => parse_bare_host(host)
+                .ok_or_else(|| wrong("HOST", format!("must be an IP address or localhost, got {host:?}")))?,
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        let port = match self.get("PORT") {
+            Some(port) => {
+                parse_port(port).ok_or_else(|| wrong("PORT", format!("must be a port, 0 to 65535, got {port:?}")))?
+            }
+            None => DEFAULT_PORT,
+        };
+        Ok(ListenAddress::Tcp(SocketAddr::new(host, port)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::new(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[track_caller]
+    fn check_storage(variables: &[(&str, &str)], choice: StorageChoice, reason: &str) {
+        assert_eq!(environment(variables).storage(Path::new("images")), (choice, reason.to_owned()));
+    }
+
+    #[test]
+    fn variables_choose_the_storage_and_say_why() {
+        let none = "local disk at images, because no variables of Amazon S3 or Google Cloud Storage are set";
+        check_storage(&[], StorageChoice::Local, none);
+        let s3 = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("PIXLSERV_S3_BUCKET", "c")];
+        let reason = "Amazon S3, because AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and PIXLSERV_S3_BUCKET are set";
+        check_storage(&s3, StorageChoice::S3, reason);
+        let partly = "local disk at images, because PIXLSERV_S3_BUCKET not set, though others of its group are";
+        check_storage(&s3[..2], StorageChoice::Local, partly);
+    }
+
+    #[test]
+    fn variables_choose_the_index_and_are_checked() {
+        assert_eq!(environment(&[]).index().unwrap().0, IndexChoice::Embedded);
+        assert_eq!(environment(&[("PIXLSERV_REDIS_PORT", "6379")]).index().unwrap().0, IndexChoice::Redis);
+        assert_eq!(environment(&[("PIXLSERV_REDIS_URL", "rediss://u:p@h:1/2")]).index().unwrap().0, IndexChoice::Redis);
+        for wrong in [("PIXLSERV_REDIS_PORT", "0"), ("PIXLSERV_REDIS_PORT", "x"), ("PIXLSERV_REDIS_URL", "http://a")] {
+            let message = environment(&[wrong]).index().unwrap_err().to_string();
+            assert!(message.contains(wrong.0) && !message.contains(wrong.1), "{message}");
+        }
+    }
+
+    #[test]
+    fn host_and_port_make_an_address() {
+        let address = |variables: &[(&str, &str)]| environment(variables).listen().map(|address| address.to_string());
+        assert_eq!(address(&[]).unwrap(), "0.0.0.0:3000");
+        assert_eq!(address(&[("PORT", "8080")]).unwrap(), "0.0.0.0:8080");
+        assert_eq!(address(&[("HOST", "::1"), ("PORT", "80")]).unwrap(), "[::1]:80");
+        assert!(address(&[("PORT", "99999")]).is_err());
+        assert!(address(&[("HOST", "nowhere.example")]).is_err());
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let shown = format!("{:?}", environment(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

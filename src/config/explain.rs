@@ -1,0 +1,145 @@
+//! What a configuration means, in words: for `pixlserv check` and the log at start.
+
+use std::fmt::{Display, Write as _};
+
+use super::{Config, IndexChoice, StorageChoice};
+use crate::transform::Transformation;
+
+impl Config {
+    /// One line a setting, and one a named transformation.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &dyn Display| {
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "{name:<30} {value}");
+        };
+        let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+        let rules = &self.catalog.rules;
+        line("storage", &self.storage.1);
+        line("index", &self.index.1);
+        line("listen", &list(self.listen.iter().map(ToString::to_string).collect()));
+        line("allow-custom-transformations", &yes(rules.allow_custom));
+        line("allow-custom-scale", &yes(rules.allow_scale));
+        line("allow-originals", &yes(rules.allow_originals));
+        line("max-scale", &rules.max_scale.get());
+        line("max-output-side", &format!("{} pixels", rules.max_output_side));
+        line("max-source-pixels", &self.max_source_pixels);
+        line("jpeg-quality", &self.jpeg_quality.get());
+        line("max-age", &format!("{} s", self.max_age_s));
+        line("data-path", &self.data_path.display());
+        line("throttling-rate", &per_minute(self.throttling_rate));
+        line("trusted-proxies", &self.trusted_proxies.len());
+        line("cors-allow-origins", &list(self.cors_allow_origins.iter().map(ToString::to_string).collect()));
+        line("authorisation.get", &yes(self.authorisation.get));
+        line("authorisation.upload", &yes(self.authorisation.upload));
+        line("async-uploads", &yes(self.upload.is_async));
+        line("require-file-signature", &yes(self.upload.requires_file_signature));
+        line("upload-max-file-size", &format!("{} bytes", self.upload.max_file_bytes));
+        line("upload-max-pixels", &self.upload.max_pixels);
+        line("cache.enabled", &yes(self.cache.is_enabled));
+        line("cache.limit", &bytes_or_none(self.cache.limit_bytes));
+        line("cache.strategy", &format!("{:?}", self.cache.strategy).to_uppercase());
+        line("cache.memory", &format!("{} bytes", self.cache.memory_bytes));
+        line("cache.revalidate", &format!("{} s", self.cache.revalidate_s));
+        let door = &self.front_door;
+        line("http.max-connections", &door.max_connections);
+        line("http.max-connections-per-address", &none_if_zero(door.max_connections_per_address));
+        line("http.max-queue", &door.max_queue);
+        line("http.head-timeout", &format!("{} s", door.head_timeout_s));
+        line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
+        line("http.write-timeout", &format!("{} s", door.write_timeout_s));
+        line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));
+        for (name, transformation) in &self.catalog.named {
+            line(&format!("transformation {}", name.as_str()), &describe(transformation));
+        }
+        text
+    }
+
+    /// What is configured but not supported by this version, a sentence each; the server runs without.
+    #[must_use]
+    pub fn unsupported(&self) -> Vec<String> {
+        let has = |key| self.written.contains(&key);
+        let named = || self.catalog.named.iter();
+        let names = |wanted: fn(&Transformation) -> bool| -> Vec<&str> {
+            named().filter(|(_, transformation)| wanted(transformation)).map(|(name, _)| name.as_str()).collect()
+        };
+        let mut sentences = Vec::new();
+        let mut note = |is_used: bool, sentence: String| {
+            if is_used {
+                sentences.push(sentence);
+            }
+        };
+        note(has("cache"), "`cache` is not supported yet: every image is made anew".to_owned());
+        note(
+            has("throttling-rate") && self.throttling_rate > 0,
+            "`throttling-rate` is not supported yet: requests are not counted".to_owned(),
+        );
+        note(has("trusted-proxies"), "`trusted-proxies` is not supported yet: it serves throttling".to_owned());
+        note(
+            has("cors-allow-origins"),
+            "`cors-allow-origins` is not supported yet: no CORS headers are sent".to_owned(),
+        );
+        let uploads = ["async-uploads", "upload-max-file-size", "upload-max-pixels", "require-file-signature"];
+        let uploads: Vec<String> = uploads.into_iter().filter(|key| has(key)).map(|key| format!("`{key}`")).collect();
+        note(!uploads.is_empty(), format!("{}: uploads are not supported yet", uploads.join(", ")));
+        note(self.authorisation.upload, "`authorisation.upload` has no effect yet: there are no uploads".to_owned());
+        let eager = names(|transformation| transformation.is_eager);
+        note(!eager.is_empty(), format!("`eager` of {} has no effect yet: there are no uploads", eager.join(", ")));
+        let drawn = names(Transformation::draws);
+        note(
+            !drawn.is_empty(),
+            format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", ")),
+        );
+        note(
+            self.index.0 == IndexChoice::Redis,
+            "redis is not supported yet: nothing is kept that would need an index".to_owned(),
+        );
+        sentences
+    }
+
+    /// What is configured and would do harm if it were ignored, a sentence each; the server must not start.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if self.authorisation.get {
+            sentences.push(
+                "`authorisation.get: Yes` is not supported yet, and images must not be served without it".to_owned(),
+            );
+        }
+        if self.storage.0 != StorageChoice::Local {
+            sentences.push(format!("not supported yet: {}; unset one of them to use local disk", self.storage.1));
+        }
+        sentences
+    }
+}
+
+fn yes(value: bool) -> &'static str {
+    if value { "Yes" } else { "No" }
+}
+
+fn none_if_zero(value: u32) -> String {
+    if value == 0 { "no limit".to_owned() } else { value.to_string() }
+}
+
+fn per_minute(rate: u32) -> String {
+    if rate == 0 { "no limit".to_owned() } else { format!("{rate} per minute") }
+}
+
+fn bytes_or_none(bytes: u64) -> String {
+    if bytes == 0 { "no limit".to_owned() } else { format!("{bytes} bytes") }
+}
+
+fn describe(transformation: &Transformation) -> String {
+    let mut text = transformation.params.to_string();
+    if let Some(watermark) = &transformation.watermark {
+        let _ = write!(text, ", watermark {}", watermark.source);
+    }
+    if !transformation.texts.is_empty() {
+        let _ = write!(text, ", {} text(s)", transformation.texts.len());
+    }
+    if transformation.is_eager {
+        text.push_str(", eager");
+    }
+    text
+}

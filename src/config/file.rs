@@ -1,0 +1,106 @@
+//! The shape of the YAML file: every key that may be written, each value as valid as it can be on its own.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::cache::Strategy;
+use super::network::{AddressRange, ListenAddress, Origin};
+use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word};
+use crate::plan::JpegQuality;
+use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};
+
+/// A day and a year in seconds, as bounds that nobody should need to exceed.
+const DAY_S: i64 = 86_400;
+const YEAR_S: i64 = 366 * DAY_S;
+
+/// The whole file. What is not written is `None`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    pub(super) allow_custom_transformations: Option<Flag>,
+    pub(super) allow_custom_scale: Option<Flag>,
+    pub(super) allow_originals: Option<Flag>,
+    pub(super) async_uploads: Option<Flag>,
+    pub(super) jpeg_quality: Option<Whole<JpegQuality>>,
+    pub(super) throttling_rate: Option<Number<u32, 0, 1_000_000>>,
+    pub(super) upload_max_file_size: Option<Number<u64, 1, { 1 << 30 }>>,
+    pub(super) upload_max_pixels: Option<Number<u64, 1, 1_000_000_000>>,
+    pub(super) require_file_signature: Option<Flag>,
+    pub(super) max_output_side: Option<Number<u32, 1, 65_535>>,
+    pub(super) max_scale: Option<Whole<MaxScale>>,
+    pub(super) max_source_pixels: Option<Number<u64, 1, 1_000_000_000>>,
+    pub(super) max_age: Option<Number<u32, 0, YEAR_S>>,
+    pub(super) local_path: Option<Word<PathBuf>>,
+    pub(super) data_path: Option<Word<PathBuf>>,
+    pub(super) listen: Option<OneOrMore<ListenAddress>>,
+    pub(super) trusted_proxies: Option<OneOrMore<AddressRange>>,
+    pub(super) cors_allow_origins: Option<OneOrMore<Origin>>,
+    pub(super) authorisation: Option<AuthorisationSection>,
+    pub(super) cache: Option<CacheSection>,
+    pub(super) http: Option<HttpSection>,
+    pub(super) transformations: Option<Vec<TransformationSection>>,
+}
+
+/// A boolean in any spelling of YAML 1.1.
+pub(super) type Flag = Word<Boolean>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct AuthorisationSection {
+    pub(super) get: Option<Flag>,
+    pub(super) upload: Option<Flag>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct CacheSection {
+    pub(super) enabled: Option<Flag>,
+    pub(super) limit: Option<Number<u64, 0, { i64::MAX }>>,
+    pub(super) strategy: Option<Word<Strategy>>,
+    pub(super) memory: Option<Number<u64, 0, { 1 << 40 }>>,
+    pub(super) revalidate: Option<Number<u32, 0, DAY_S>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct HttpSection {
+    pub(super) max_connections: Option<Number<u32, 1, 100_000>>,
+    pub(super) max_connections_per_address: Option<Number<u32, 0, 100_000>>,
+    pub(super) max_queue: Option<Number<u32, 1, 100_000>>,
+    pub(super) head_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) write_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) drain_timeout: Option<Number<u32, 0, 3600>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct TransformationSection {
+    pub(super) name: Word<TransformationName>,
+    pub(super) parameters: Word<Params>,
+    pub(super) eager: Option<Flag>,
+    pub(super) watermark: Option<WatermarkSection>,
+    pub(super) text: Option<Vec<TextSection>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WatermarkSection {
+    pub(super) source: Word<SourcePath>,
+    pub(super) gravity: Option<Word<Gravity>>,
+    pub(super) x_pos: Option<Whole<Offset>>,
+    pub(super) y_pos: Option<Whole<Offset>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct TextSection {
+    pub(super) content: Word<String>,
+    pub(super) gravity: Option<Word<Gravity>>,
+    pub(super) x_pos: Option<Whole<Offset>>,
+    pub(super) y_pos: Option<Whole<Offset>>,
+    pub(super) color: Option<Word<Color>>,
+    pub(super) font: Option<Word<PathBuf>>,
+    pub(super) size: Option<Whole<TextSize>>,
+}

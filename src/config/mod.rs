@@ -1,0 +1,308 @@
+//! The configuration: the YAML file (`file`) and the environment become a [`Config`] whose every field is valid.
+//! Rooms own the types of their options; here they are only assembled.
+
+mod cache;
+mod environment;
+mod error;
+mod explain;
+mod file;
+mod fonts;
+mod network;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::plan::JpegQuality;
+use crate::transform::{Catalog, MaxScale, Rules, Text, TextSize, Transformation, TransformationName, Watermark};
+use error::Step;
+use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, TextSection, TransformationSection};
+
+pub use cache::{Cache, Strategy};
+pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
+pub use error::{ConfigError, Fault, Position};
+pub use network::{AddressRange, ListenAddress, Origin};
+
+/// Larger files are no configurations.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A configuration: what the file and the environment mean.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Named transformations, and what clients may ask for beside them.
+    pub catalog: Catalog,
+    /// Quality of JPEG answers.
+    pub jpeg_quality: JpegQuality,
+    /// Most pixels of a source.
+    pub max_source_pixels: u64,
+    /// Seconds that clients may keep an answer.
+    pub max_age_s: u32,
+    /// The folder of the images, for local storage.
+    pub local_path: PathBuf,
+    /// The folder of what the server itself keeps.
+    pub data_path: PathBuf,
+    /// Where connections come in.
+    pub listen: Vec<ListenAddress>,
+    /// Where images are, and why there.
+    pub storage: (StorageChoice, String),
+    /// Where keys and cache records are, and why there.
+    pub index: (IndexChoice, String),
+    /// Bounds of the front door.
+    pub front_door: FrontDoor,
+    /// Settings of uploads.
+    pub upload: Upload,
+    /// Which operations need an API key.
+    pub authorisation: Authorisation,
+    /// Settings of the cache.
+    pub cache: Cache,
+    /// Requests per minute and address; 0 is no limit.
+    pub throttling_rate: u32,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<AddressRange>,
+    /// Sites whose scripts may read answers.
+    pub cors_allow_origins: Vec<Origin>,
+    /// Top-level keys that the file has.
+    written: Vec<&'static str>,
+}
+
+/// Bounds of the front door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrontDoor {
+    /// Connections open at once.
+    pub max_connections: u32,
+    /// Connections open at once from one address; 0 is no limit.
+    pub max_connections_per_address: u32,
+    /// Requests that run or wait for a thread.
+    pub max_queue: u32,
+    /// Seconds for a whole request head.
+    pub head_timeout_s: u32,
+    /// Seconds that a connection may wait between requests.
+    pub idle_timeout_s: u32,
+    /// Seconds that a client may take nothing of an answer.
+    pub write_timeout_s: u32,
+    /// Seconds that running requests have after SIGTERM.
+    pub drain_timeout_s: u32,
+}
+
+impl Default for FrontDoor {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            max_connections_per_address: 0,
+            max_queue: 256,
+            head_timeout_s: 10,
+            idle_timeout_s: 15,
+            write_timeout_s: 10,
+            drain_timeout_s: 30,
+        }
+    }
+}
+
+/// Settings of uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Whether the answer comes before the image is stored.
+    pub is_async: bool,
+    /// Largest file in bytes.
+    pub max_file_bytes: u64,
+    /// Most pixels.
+    pub max_pixels: u64,
+    /// Whether a signature must cover the file.
+    pub requires_file_signature: bool,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self { is_async: false, max_file_bytes: 5 << 20, max_pixels: 5_000_000, requires_file_signature: false }
+    }
+}
+
+/// Which operations need an API key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Authorisation {
+    /// Reading images.
+    pub get: bool,
+    /// Uploading images.
+    pub upload: bool,
+}
+
+impl Default for Config {
+    /// What an empty file in an empty environment means.
+    fn default() -> Self {
+        Self::parse("", Path::new("."), &Environment::default()).expect("nothing is wrong with nothing")
+    }
+}
+
+impl Config {
+    /// Reads a configuration.
+    /// # Errors
+    /// If the file cannot be read, or something in it or in the environment is wrong; names the place.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let unreadable = |source| ConfigError::Unreadable { file: file.clone(), source };
+        let mut bytes = Vec::new();
+        let handle = std::fs::File::open(path).map_err(unreadable)?;
+        handle.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(ConfigError::TooLarge { file, max: MAX_FILE_BYTES });
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let fault = Fault { position: None, key: String::new(), message: "is not UTF-8".to_owned() };
+            ConfigError::Invalid { file: file.clone(), fault }
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder, environment).map_err(|error| match error {
+            ConfigError::Invalid { fault, .. } => ConfigError::Invalid { file: file.clone(), fault },
+            error => error,
+        })
+    }
+
+    /// Reads the text of a configuration whose file lies in `folder`.
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let invalid = |fault| ConfigError::Invalid { file: "configuration".to_owned(), fault };
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        let file: ConfigFile = yaml::read::<Option<ConfigFile>>(text).map_err(invalid)?.unwrap_or_default();
+        let written = written(&file);
+        let named = transformations(file.transformations.unwrap_or_default(), text, folder).map_err(invalid)?;
+        let rules = Rules {
+            allow_custom: flag(file.allow_custom_transformations, true),
+            allow_scale: flag(file.allow_custom_scale, true),
+            allow_originals: flag(file.allow_originals, false),
+            max_scale: file.max_scale.map_or_else(MaxScale::default, |scale| scale.0),
+            max_output_side: number(file.max_output_side, 8192),
+        };
+        let upload = Upload::default();
+        let local_path = file.local_path.map_or_else(|| PathBuf::from("local-images"), |path| path.0);
+        Ok(Self {
+            catalog: Catalog { named, rules },
+            jpeg_quality: file.jpeg_quality.map_or_else(JpegQuality::default, |quality| quality.0),
+            max_source_pixels: number(file.max_source_pixels, 100_000_000),
+            max_age_s: number(file.max_age, 86_400),
+            storage: environment.storage(&local_path),
+            local_path,
+            data_path: file.data_path.map_or_else(|| PathBuf::from("data"), |path| path.0),
+            listen: match file.listen {
+                Some(addresses) => addresses.0,
+                None => vec![environment.listen()?],
+            },
+            index: environment.index()?,
+            front_door: front_door(file.http.unwrap_or_default()),
+            upload: Upload {
+                is_async: flag(file.async_uploads, upload.is_async),
+                max_file_bytes: number(file.upload_max_file_size, upload.max_file_bytes),
+                max_pixels: number(file.upload_max_pixels, upload.max_pixels),
+                requires_file_signature: flag(file.require_file_signature, upload.requires_file_signature),
+            },
+            authorisation: authorisation(file.authorisation.unwrap_or_default()),
+            cache: cache_of(file.cache.unwrap_or_default()),
+            throttling_rate: number(file.throttling_rate, 60),
+            trusted_proxies: file.trusted_proxies.map(|list| list.0).unwrap_or_default(),
+            cors_allow_origins: file.cors_allow_origins.map(|list| list.0).unwrap_or_default(),
+            written,
+        })
+    }
+}
+
+fn flag(value: Option<file::Flag>, default: bool) -> bool {
+    value.map_or(default, |value| value.0.0)
+}
+
+fn number<T, const MIN: i64, const MAX: i64>(value: Option<value::Number<T, MIN, MAX>>, default: T) -> T {
+    value.map_or(default, |value| value.0.0)
+}
+
+/// Keys that this version reads but does not act on, where the file has them.
+fn written(file: &ConfigFile) -> Vec<&'static str> {
+    let keys = [
+        ("async-uploads", file.async_uploads.is_some()),
+        ("authorisation", file.authorisation.is_some()),
+        ("cache", file.cache.is_some()),
+        ("cors-allow-origins", file.cors_allow_origins.is_some()),
+        ("require-file-signature", file.require_file_signature.is_some()),
+        ("throttling-rate", file.throttling_rate.is_some()),
+        ("trusted-proxies", file.trusted_proxies.is_some()),
+        ("upload-max-file-size", file.upload_max_file_size.is_some()),
+        ("upload-max-pixels", file.upload_max_pixels.is_some()),
+    ];
+    keys.into_iter().filter_map(|(key, is_written)| is_written.then_some(key)).collect()
+}
+
+fn front_door(section: HttpSection) -> FrontDoor {
+    let default = FrontDoor::default();
+    FrontDoor {
+        max_connections: number(section.max_connections, default.max_connections),
+        max_connections_per_address: number(section.max_connections_per_address, default.max_connections_per_address),
+        max_queue: number(section.max_queue, default.max_queue),
+        head_timeout_s: number(section.head_timeout, default.head_timeout_s),
+        idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
+        write_timeout_s: number(section.write_timeout, default.write_timeout_s),
+        drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),
+    }
+}
+
+fn authorisation(section: AuthorisationSection) -> Authorisation {
+    Authorisation { get: flag(section.get, false), upload: flag(section.upload, false) }
+}
+
+fn cache_of(section: CacheSection) -> Cache {
+    let default = Cache::default();
+    Cache {
+        is_enabled: flag(section.enabled, default.is_enabled),
+        limit_bytes: number(section.limit, default.limit_bytes),
+        strategy: section.strategy.map_or(default.strategy, |strategy| strategy.0),
+        memory_bytes: number(section.memory, default.memory_bytes),
+        revalidate_s: number(section.revalidate, default.revalidate_s),
+    }
+}
+
+type Named = BTreeMap<TransformationName, Arc<Transformation>>;
+
+fn transformations(sections: Vec<TransformationSection>, text: &str, folder: &Path) -> Result<Named, Fault> {
+    let mut named = Named::new();
+    for (index, section) in sections.into_iter().enumerate() {
+        let at = |key| [Step::Key("transformations"), Step::Item(index), Step::Key(key)];
+        let name = section.name.0;
+        let watermark = section.watermark.map(|mark| Watermark {
+            source: mark.source.0,
+            gravity: mark.gravity.map_or_else(Default::default, |gravity| gravity.0),
+            x: mark.x_pos.map_or(0, |offset| offset.0.0),
+            y: mark.y_pos.map_or(0, |offset| offset.0.0),
+        });
+        let mut texts = Vec::new();
+        for (number, text_section) in section.text.unwrap_or_default().into_iter().enumerate() {
+            let drawn = text_of(text_section, folder).map_err(|message| {
+                let steps = [&at("text")[..], &[Step::Item(number), Step::Key("font")]].concat();
+                yaml::fault_at(text, &steps, message)
+            })?;
+            texts.push(drawn);
+        }
+        let is_eager = flag(section.eager, false);
+        let transformation = Transformation { params: section.parameters.0, watermark, texts, is_eager };
+        if named.insert(name.clone(), Arc::new(transformation)).is_some() {
+            let message = format!("the name {:?} is given twice", name.as_str());
+            return Err(yaml::fault_at(text, &at("name"), message));
+        }
+    }
+    Ok(named)
+}
+
+/// A text whose font was found and understood.
+fn text_of(section: TextSection, folder: &Path) -> Result<Text, String> {
+    let written = section.font.map_or_else(|| PathBuf::from(fonts::DEFAULT), |font| font.0);
+    Ok(Text {
+        content: section.content.0,
+        gravity: section.gravity.map_or_else(Default::default, |gravity| gravity.0),
+        x: section.x_pos.map_or(0, |offset| offset.0.0),
+        y: section.y_pos.map_or(0, |offset| offset.0.0),
+        color: section.color.map_or_else(Default::default, |color| color.0),
+        font: fonts::find(&written, folder)?,
+        size: section.size.map_or_else(TextSize::default, |size| size.0),
+    })
+}

@@ -1,0 +1,237 @@
+//! Addresses of the configuration: where to listen, whom to trust, who may read answers. Nothing is opened or resolved here.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::value::quoted;
+
+/// Longest path of a unix socket, `sun_path` without its closing NUL.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// Where connections come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address and port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, `:3000` (every IPv4 address) or `unix:/run/pixlserv.sock`.
+impl FromStr for ListenAddress {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("must be address:port, such as 127.0.0.1:3000 or [::1]:3000, or unix:path, got {}", quoted(text))
+        };
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.len() {
+                0 => Err(wrong()),
+                1..=MAX_SOCKET_PATH_BYTES => Ok(Self::Unix(PathBuf::from(path))),
+                _ => Err(format!("must not have a socket path of more than {MAX_SOCKET_PATH_BYTES} bytes")),
+            };
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Tcp(address));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let ip = parse_host(host).ok_or_else(wrong)?;
+        let port = parse_port(port).ok_or_else(wrong)?;
+        Ok(Self::Tcp(SocketAddr::new(ip, port)))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An IPv4 address, `localhost`, or nothing for every IPv4 address.
+fn parse_host(text: &str) -> Option<IpAddr> {
+    match text {
+        "" => Some(Ipv4Addr::UNSPECIFIED.into()),
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => text.parse().ok().filter(IpAddr::is_ipv4),
+    }
+}
+
+/// `HOST` of the environment: an address with or without brackets, or `localhost`.
+pub(super) fn parse_bare_host(text: &str) -> Option<IpAddr> {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if inner == "localhost" { parse_host(inner) } else { inner.parse().ok() }
+}
+
+/// Digits only, so that `+80` is none.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// Addresses that share their first bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    network: IpAddr,
+    n_bits: u8,
+}
+
+impl AddressRange {
+    /// Whether an address is one of them. An IPv4 address counts as itself also where IPv6 wraps it (`::ffff:10.0.0.1`).
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.network, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                (network.to_bits() ^ address.to_bits()).leading_zeros() >= u32::from(self.n_bits)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                (network.to_bits() ^ address.to_bits()).leading_zeros() >= u32::from(self.n_bits)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `10.0.0.0/8`, `fd00::/8`, or one address.
+impl FromStr for AddressRange {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be an IP address or a range such as 10.0.0.0/8 or fd00::/8, got {}", quoted(text));
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(parse_port(bits).ok_or_else(wrong)?)),
+            None => (text, None),
+        };
+        let network: IpAddr = address.parse().map_err(|_| wrong())?;
+        let max_bits = if network.is_ipv4() { 32 } else { 128 };
+        let n_bits = match bits.map_or(Ok(max_bits), u8::try_from) {
+            Ok(n_bits) if n_bits <= max_bits => n_bits,
+            _ => return Err(wrong()),
+        };
+        let start = match network {
+            IpAddr::V4(ip) => {
+                IpAddr::V4((ip.to_bits() & u32::MAX.checked_shl(32 - u32::from(n_bits)).unwrap_or(0)).into())
+            }
+            IpAddr::V6(ip) => {
+                IpAddr::V6((ip.to_bits() & u128::MAX.checked_shl(128 - u32::from(n_bits)).unwrap_or(0)).into())
+            }
+        };
+        if start != network {
+            return Err(format!("must be the first address of its range, {start}/{n_bits}, got {}", quoted(text)));
+        }
+        Ok(Self { network, n_bits })
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.n_bits)
+    }
+}
+
+/// A web site whose scripts may read answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `*`: every one.
+    Any,
+    /// `scheme://host[:port]` in lower case, as browsers send it.
+    Site(String),
+}
+
+impl FromStr for Origin {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let wrong =
+            || format!("must be \"*\" or an origin such as https://example.com, without a path, got {}", quoted(text));
+        let (scheme, host) = text.split_once("://").ok_or_else(wrong)?;
+        let is_scheme = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+            _ => (host, None),
+        };
+        let is_port = port.is_none_or(|port| !port.is_empty() && parse_port(port).is_some());
+        if is_scheme && is_port && is_host(name) { Ok(Self::Site(text.to_ascii_lowercase())) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Site(site) => f.write_str(site),
+        }
+    }
+}
+
+/// A name of letters, digits, dots and hyphens, or an IPv6 address in brackets.
+pub(super) fn is_host(text: &str) -> bool {
+    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return inner.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_listen(text: &str, expected: Option<&str>) {
+        let found = text.parse::<ListenAddress>().ok().map(|address| address.to_string());
+        assert_eq!(found.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn addresses_have_a_port_and_sockets_a_path() {
+        check_listen("127.0.0.1:3000", Some("127.0.0.1:3000"));
+        check_listen("[::1]:80", Some("[::1]:80"));
+        check_listen("localhost:0", Some("127.0.0.1:0"));
+        check_listen(":8080", Some("0.0.0.0:8080"));
+        check_listen("unix:/run/a b.sock", Some("unix:/run/a b.sock"));
+        let too_long = format!("unix:{}", "a".repeat(108));
+        for wrong in
+            ["", "3000", "unix:", "::1:80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:+1", "a.b:80", &too_long]
+        {
+            check_listen(wrong, None);
+        }
+    }
+
+    #[track_caller]
+    fn check_range(range: &str, address: &str, expected: Option<bool>) {
+        let found = range.parse::<AddressRange>().ok().map(|range| range.contains(address.parse().unwrap()));
+        assert_eq!(found, expected, "{address} in {range}");
+    }
+
+    #[test]
+    fn ranges_hold_what_shares_their_first_bits() {
+        check_range("10.0.0.0/8", "10.255.0.1", Some(true));
+        check_range("10.0.0.0/8", "11.0.0.1", Some(false));
+        check_range("10.0.0.0/8", "::ffff:10.1.2.3", Some(true));
+        check_range("10.0.0.0/8", "fd00::1", Some(false));
+        check_range("0.0.0.0/0", "8.8.8.8", Some(true));
+        check_range("::/0", "fd00::1", Some(true));
+        check_range("127.0.0.1", "127.0.0.1", Some(true));
+        check_range("127.0.0.1", "127.0.0.2", Some(false));
+        check_range("fd00::/8", "fd12::1", Some(true));
+        for wrong in ["", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "::/129", "10.0.0.0/256", "a", "10.0.0.0/-1"] {
+            check_range(wrong, "10.0.0.1", None);
+        }
+    }
+
+    #[test]
+    fn origins_are_sites_without_a_path() {
+        assert_eq!("*".parse(), Ok(Origin::Any));
+        assert_eq!("HTTPS://Example.com:8443".parse(), Ok(Origin::Site("https://example.com:8443".to_owned())));
+        assert!("http://[::1]:3000".parse::<Origin>().is_ok());
+        for wrong in
+            ["", "example.com", "https://", "https://a/", "https://a:", "ftp://a", "https://*.a", "https://a b"]
+        {
+            assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+        }
+    }
+}

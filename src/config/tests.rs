@@ -1,0 +1,223 @@
+//! What a file means, and what is said of one that is wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::transform::{Color, Gravity, SourcePath};
+
+fn parse(text: &str) -> Result<Config, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    Config::parse(text, &folder, &Environment::default()).map_err(|error| crate::service::chain(&error))
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    for text in ["", "\u{FEFF}", "# nothing\n", "---\n", "~\n", "{}\n"] {
+        let config = parse(text).unwrap();
+        assert!(config.catalog.rules.allow_custom && config.catalog.rules.allow_scale);
+        assert!(!config.catalog.rules.allow_originals);
+        assert_eq!((config.catalog.rules.max_scale.get(), config.catalog.rules.max_output_side), (5, 8192));
+        assert_eq!((config.jpeg_quality.get(), config.max_source_pixels, config.max_age_s), (75, 100_000_000, 86_400));
+        assert_eq!(
+            (config.local_path.as_path(), config.data_path.as_path()),
+            (Path::new("local-images"), Path::new("data"))
+        );
+        assert_eq!(config.listen, ["0.0.0.0:3000".parse().unwrap()]);
+        assert_eq!(config.throttling_rate, 60);
+        assert_eq!(config.authorisation, Authorisation { get: false, upload: false });
+        let upload = Upload {
+            is_async: false,
+            max_file_bytes: 5_242_880,
+            max_pixels: 5_000_000,
+            requires_file_signature: false,
+        };
+        assert_eq!(config.upload, upload);
+        let cache = Cache {
+            is_enabled: true,
+            limit_bytes: 0,
+            strategy: super::Strategy::Lru,
+            memory_bytes: 67_108_864,
+            revalidate_s: 60,
+        };
+        assert_eq!(config.cache, cache);
+        assert!(config.trusted_proxies.is_empty() && config.cors_allow_origins.is_empty());
+        assert!(config.catalog.named.is_empty() && config.unsupported().is_empty() && config.refusals().is_empty());
+    }
+}
+
+#[test]
+fn the_go_servers_example_means_the_same() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config/original-0.4.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let config = parse(&text).unwrap();
+    assert!(!config.catalog.rules.allow_custom && !config.catalog.rules.allow_scale);
+    assert!(config.upload.is_async && !config.authorisation.get && config.authorisation.upload);
+    assert_eq!((config.jpeg_quality.get(), config.throttling_rate), (80, 10));
+    assert_eq!((config.upload.max_file_bytes, config.cache.limit_bytes), (10_485_760, 104_857_600));
+    assert_eq!(config.local_path, Path::new("images"));
+    let named = |name: &str| config.catalog.named[&name.parse().unwrap()].clone();
+    assert_eq!(config.catalog.named.len(), 4);
+    assert_eq!(named("sw-corner").params, "w_100,h_50,c_k,g_sw".parse().unwrap());
+    assert!(named("square").is_eager && !named("sw-corner").is_eager);
+    let source = SourcePath::new("watermark.png").unwrap();
+    assert_eq!(named("watermarked").watermark, Some(Watermark { source, gravity: Gravity::SouthEast, x: 50, y: 5 }));
+    let texts = &named("withtext").texts;
+    assert_eq!((texts.len(), texts[0].content.as_str()), (1, "This is text"));
+    assert_eq!((texts[0].gravity, texts[0].x, texts[0].y), (Gravity::North, 30, 20));
+    assert_eq!((texts[0].color, texts[0].size.pixels()), (Color { rgb: [255; 3] }, 12));
+    assert!(config.refusals().is_empty());
+    assert_eq!(config.unsupported().len(), 6, "{:#?}", config.unsupported());
+}
+
+#[test]
+fn the_example_loads_and_its_comments_are_the_defaults() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.yaml")).unwrap();
+    let config = parse(&text).unwrap();
+    assert!(config.unsupported().is_empty() && config.refusals().is_empty());
+    // Every `# key: value` line, uncommented, changes nothing.
+    let is_key = |line: &&str| {
+        line.starts_with("# ") && line[2..].split_once(": ").is_some_and(|(key, _)| !key.contains([' ', '(']))
+    };
+    let mut n_keys = 0;
+    for line in text.lines().filter(is_key) {
+        let Ok(changed) = parse(&line[2..]) else { panic!("{line}: {:?}", parse(&line[2..]).err()) };
+        let default = Config { written: changed.written.clone(), ..Config::default() };
+        assert_eq!(format!("{changed:?}"), format!("{default:?}"), "{line}");
+        n_keys += 1;
+    }
+    assert!(n_keys >= 17, "{n_keys}");
+}
+
+#[test]
+fn yaml_1_1_booleans_count() {
+    for text in ["Yes", "yes", "YES", "y", "on", "On", "true", "True", "\"yes\""] {
+        assert!(parse(&format!("allow-originals: {text}")).unwrap().catalog.rules.allow_originals, "{text}");
+    }
+    for text in ["No", "no", "n", "off", "OFF", "false"] {
+        assert!(!parse(&format!("allow-custom-scale: {text}")).unwrap().catalog.rules.allow_scale, "{text}");
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let message = parse(text).expect_err(text);
+    assert!(message.contains(expected), "{text:?}\n said: {message}\nwanted: {expected}");
+    assert!(!message.contains('\n'), "{message}");
+}
+
+#[test]
+fn wrong_values_are_named_with_key_and_line() {
+    refused("jpeg-quality: 0", "line 1, column 15: jpeg-quality: must be 1 to 100, got 0");
+    refused("\njpeg-quality: 101", "line 2, column 15: jpeg-quality: must be 1 to 100, got 101");
+    refused("jpeg-quality: high", "jpeg-quality: must be a whole number, got \"high\"");
+    refused("jpeg-quality: \"80\"", "got \"80\" (write it without quotes)");
+    refused("jpeg-quality: 7.5", "jpeg-quality: must be a whole number, got 7.5");
+    refused("jpeg-quality: [1]", "jpeg-quality: must be a whole number, got a list");
+    refused("throttling-rate: -1", "throttling-rate: must be 0 to 1000000, got -1");
+    refused("upload-max-file-size: 0", "upload-max-file-size: must be 1 to ");
+    refused("upload-max-file-size: 99999999999999999999", "upload-max-file-size: is too large");
+    refused("max-scale: 0", "max-scale: must be 1 to 100, got 0");
+    refused("max-output-side: 65536", "max-output-side: must be 1 to 65535, got 65536");
+    refused("allow-originals: perhaps", "allow-originals: must be Yes or No, got \"perhaps\"");
+    refused("authorisation: {get: 7}", "authorisation.get: must be Yes or No, got \"7\"");
+    refused("cache: {strategy: FIFO}", "cache.strategy: must be LRU or LFU, got \"FIFO\"");
+    refused("cache: {limit: -5}", "cache.limit: must be 0 to ");
+    refused("http: {head-timeout: 0}", "http.head-timeout: must be 1 to 3600, got 0");
+    refused("listen: nowhere", "listen: must be address:port");
+    refused("trusted-proxies: [10.0.0.0/33]", "trusted-proxies[0]: ");
+    refused("cors-allow-origins: example.com", "cors-allow-origins: ");
+    refused("local-path: \"\"", "local-path: must not be empty");
+}
+
+#[test]
+fn unknown_and_repeated_keys_are_refused() {
+    refused("jpeg_quality: 80", "line 1, column 1: jpeg_quality: unknown key, did you mean `jpeg-quality`?");
+    refused("cache:\n  limt: 1", "line 2, column 3: cache.limt: unknown key, did you mean `limit`?");
+    refused("banana: 1", "banana: unknown key, allowed are allow-custom-transformations, ");
+    refused("max-age: 1\nmax-age: 2", "line 2, column 1: `max-age` is given twice");
+}
+
+const TRANSFORMATION: &str = "transformations:\n  - name: a\n    parameters: w_10\n";
+
+#[test]
+fn wrong_transformations_are_named() {
+    refused("transformations:\n  - parameters: w_1", "transformations[0]: `name` is missing");
+    refused("transformations:\n  - name: a", "transformations[0]: `parameters` is missing");
+    refused("transformations:\n  - name: a b\n    parameters: w_1", "transformations[0].name: must consist of letters");
+    refused(
+        "transformations:\n  - name: a\n    parameters: w_0",
+        "line 3, column 17: transformations[0].parameters: value 0 must be > 0: \"w\"",
+    );
+    let twice = format!("{TRANSFORMATION}  - name: a\n    parameters: w_20");
+    refused(&twice, "line 4, column 11: transformations[1].name: the name \"a\" is given twice");
+    let marked = |line: &str| format!("{TRANSFORMATION}    watermark:\n      source: a.png\n      {line}");
+    refused(
+        &marked("x-pos: -50"),
+        "line 6, column 14: transformations[0].watermark.x-pos: must be 0 to 65535, got -50: offsets move inward",
+    );
+    refused(&marked("gravity: up"), "transformations[0].watermark.gravity: must be one of n, ne, ");
+    refused(
+        &format!("{TRANSFORMATION}    watermark: {{x-pos: 1}}"),
+        "transformations[0].watermark: `source` is missing",
+    );
+    refused(
+        &format!("{TRANSFORMATION}    watermark: {{source: ../a}}"),
+        "transformations[0].watermark.source: invalid image path",
+    );
+    let written = |line: &str| format!("{TRANSFORMATION}    text:\n      - content: a\n        {line}");
+    refused(&written("size: 0"), "line 6, column 15: transformations[0].text[0].size: must be 1 to 1000, got 0");
+    refused(&written("color: \"#ff\""), "transformations[0].text[0].color: must be \"#rgb\" or \"#rrggbb\"");
+    refused(
+        &written("font: none.ttf"),
+        "line 6, column 15: transformations[0].text[0].font: there is no font file none.ttf",
+    );
+    refused(&written("font: example.yaml"), "transformations[0].text[0].font: ");
+    refused(&format!("{TRANSFORMATION}    text: [{{size: 3}}]"), "transformations[0].text[0]: `content` is missing");
+}
+
+#[test]
+fn what_is_no_configuration_is_refused_fast() {
+    refused("just a text", "must be ");
+    refused("- a\n- b", "must be ");
+    refused("a: b: c", "is no YAML: ");
+    refused("max-age: 1\n\tjpeg-quality: 80", "");
+    refused("cors-allow-origins: *", "a star needs quotes");
+    refused("local-path: !!python/object:os.system x", "the tag ");
+    refused("max-age: 1\n---\nmax-age: 2", "must hold one document");
+    refused("local-path: \"a\\0b\"", "local-path: must not hold a NUL character");
+    refused(&"[".repeat(10_000), "");
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let alias = format!("*a{}", level - 1);
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", ")));
+    }
+    refused(&bomb, "");
+}
+
+#[test]
+fn files_that_cannot_be_read_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |name: &str| Config::load(&folder.path().join(name), &Environment::default()).unwrap_err().to_string();
+    assert!(load("missing.yaml").contains("config/example.yaml shows every key"));
+    std::fs::write(folder.path().join("large.yaml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert!(load("large.yaml").ends_with("is larger than 1048576 bytes"));
+    std::fs::write(folder.path().join("binary.yaml"), [0xFF, 0xFE, 0]).unwrap();
+    assert!(load("binary.yaml").ends_with("binary.yaml: is not UTF-8"));
+    std::fs::write(folder.path().join("wrong.yaml"), "max-age: -1").unwrap();
+    assert!(load("wrong.yaml").contains("wrong.yaml, line 1, column 10: max-age: must be 0 to "));
+}
+
+#[test]
+fn dangerous_settings_stop_the_start() {
+    assert_eq!(parse("authorisation: {get: Yes}").unwrap().refusals().len(), 1);
+    let s3 = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PIXLSERV_S3_BUCKET"];
+    let environment = Environment::new(s3.map(|name| (name.to_owned(), "x".to_owned())));
+    assert_eq!(Config::parse("", Path::new("."), &environment).unwrap().refusals().len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "([a-z]{1,8}(-[a-z]{1,5})?: ?|[-\\[\\]{}&*!|>'\"#%@,:\n\t 0-9a-zA-Z]){0,60}") {
+        let _ = parse(&text);
+    }
+}

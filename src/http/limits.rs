@@ -1,0 +1,73 @@
+//! The bounds of the front door, in one struct. What each means is told here; the modules that hold to it say how.
+
+use std::thread;
+use std::time::Duration;
+
+/// The bounds of the front door. Every field has a documented default in `impl Default`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once; lowered at start if the process may not open so many files.
+    pub max_connections: usize,
+    /// Connections open at once from one address (IPv6: from one /64); 0 is no limit.
+    pub max_connections_per_address: usize,
+    /// How long a connection must have waited for a request before a new one may take its place.
+    pub eviction_age: Duration,
+    /// Bytes of a head, from its first byte to the empty line.
+    pub max_head_bytes: usize,
+    /// Bytes of one header line, without its end.
+    pub max_line_bytes: usize,
+    /// Header lines of one head.
+    pub max_headers: usize,
+    /// Bytes of a request target: path, question mark and query.
+    pub max_target_bytes: usize,
+    /// The largest body a request may declare.
+    pub max_body_bytes: u64,
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+    /// How long a connection may stay without sending the first byte of a request.
+    pub idle_timeout: Duration,
+    /// How long an answer may go without one byte being taken.
+    pub write_timeout: Duration,
+    /// What an answer must reach on average once `write_timeout` is over.
+    pub min_write_bytes_per_second: u64,
+    /// An unread body up to this length is skipped and the connection lives; above, it is closed.
+    pub max_skip_bytes: u64,
+    /// How long an unread body is waited for.
+    pub skip_timeout: Duration,
+    /// Bytes read and thrown away before a close, so that the answer is not lost to a reset.
+    pub max_linger_bytes: usize,
+    /// How long a close waits for the client's own.
+    pub linger_timeout: Duration,
+    /// How long running requests may take to finish after the stop.
+    pub stop_timeout: Duration,
+    /// Threads that run handlers; at least 1.
+    pub threads: usize,
+    /// Requests running or waiting, for each thread; more are answered 503. At least 1.
+    pub max_requests_per_thread: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            max_connections_per_address: 0,
+            eviction_age: Duration::from_secs(1),
+            max_head_bytes: 16 * 1024,
+            max_line_bytes: 8 * 1024,
+            max_headers: 64,
+            max_target_bytes: 4096,
+            max_body_bytes: 1 << 30,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(10),
+            min_write_bytes_per_second: 4096,
+            max_skip_bytes: 64 * 1024,
+            skip_timeout: Duration::from_secs(1),
+            max_linger_bytes: 256 * 1024,
+            linger_timeout: Duration::from_secs(1),
+            stop_timeout: Duration::from_secs(30),
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            max_requests_per_thread: 4,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The one place where errors become HTTP.
+
+use http::StatusCode;
+
+use crate::pipeline::DecodeError;
+use crate::service::ServiceError;
+use crate::store::StoreError;
+use crate::transform::TransformError;
+
+/// The status of an error and what the client reads.
+pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
+    let internal = |status, text: &str| (status, text.to_owned());
+    // No `_`: a new variant must be decided here.
+    match error {
+        ServiceError::Transform(TransformError::OriginalsForbidden) => (StatusCode::FORBIDDEN, error.to_string()),
+        ServiceError::Transform(
+            TransformError::Parameters(_)
+            | TransformError::UnknownName(_)
+            | TransformError::CustomForbidden
+            | TransformError::Scale { .. }
+            | TransformError::OutputTooLarge { .. },
+        ) => (StatusCode::BAD_REQUEST, error.to_string()),
+        ServiceError::Store(StoreError::NotFound(_)) => (StatusCode::NOT_FOUND, error.to_string()),
+        ServiceError::Store(StoreError::TooLarge { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        ServiceError::Store(StoreError::Backend { .. }) => internal(StatusCode::BAD_GATEWAY, "storage unavailable"),
+        ServiceError::Decode(DecodeError::Unsupported(_)) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()),
+        ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
+        ServiceError::OverlaysUnsupported => (StatusCode::NOT_IMPLEMENTED, error.to_string()),
+    }
+}
