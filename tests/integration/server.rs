@@ -1,0 +1,306 @@
+//! Starts the program on a free port, and talks to it byte by byte.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const START: Duration = Duration::from_secs(20);
+/// Longer than any answer of a healthy server; a test that needs it all has found a hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server with directories of its own; it ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    directory: TempDir,
+}
+
+/// The program, free of whatever the environment would make it choose.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixlserv"));
+    for name in
+        ["PORT", "HOST", "PIXLSERV_REDIS_URL", "PIXLSERV_REDIS_PORT", "PIXLSERV_S3_BUCKET", "PIXLSERV_GCS_BUCKET"]
+    {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end and gives what it said.
+pub(crate) fn run_to_end(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+impl Server {
+    /// Serves `images/` of a fresh directory, which holds `photo.png` (48 × 32) and `photo.jpg` (64 × 48).
+    pub(crate) fn start(configuration: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let images = directory.path().join("images");
+        std::fs::create_dir(&images).unwrap();
+        std::fs::write(images.join("photo.png"), crate::pictures::png(48, 32)).unwrap();
+        std::fs::write(images.join("photo.jpg"), crate::pictures::jpeg(64, 48)).unwrap();
+        Self::start_in(directory, &images, configuration)
+    }
+
+    /// Serves `images` without limits of rate; `directory` takes the configuration and the data.
+    pub(crate) fn start_in(directory: TempDir, images: &Path, configuration: &str) -> Self {
+        let file = directory.path().join("config.yaml");
+        let mut text = String::from("listen: 127.0.0.1:0\nthrottling-rate: 0\n");
+        writeln!(text, "local-path: {:?}", images.display().to_string()).unwrap();
+        writeln!(text, "data-path: {:?}", directory.path().join("data").display().to_string()).unwrap();
+        std::fs::write(&file, text + configuration).unwrap();
+        let mut child = program().arg("run").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = read_log(child.stderr.take().unwrap(), Arc::clone(&log));
+        match wait_for_address(&lines) {
+            Some(address) => Self { child, address, log, directory },
+            None => {
+                // It may have ended by itself; then there is nothing to kill.
+                let _ = child.kill();
+                let status = child.wait().unwrap();
+                panic!("the server never said `listening on` ({status}): {:#?}", log.lock().unwrap());
+            }
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn images(&self) -> PathBuf {
+        self.directory.path().join("images")
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the server has said on stderr so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&self.address, PATIENCE).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends the bytes on a fresh connection and reads until the server closes it or stays silent.
+    pub(crate) fn exchange(&self, request: &[u8]) -> Exchange {
+        self.exchange_for(request, PATIENCE)
+    }
+
+    /// As `exchange`; the server has `patience` to close the connection.
+    pub(crate) fn exchange_for(&self, request: &[u8], patience: Duration) -> Exchange {
+        let stream = self.connect();
+        let mut sender = stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            // A refusing server stops reading: then the rest cannot be sent, and need not.
+            scope.spawn(move || sender.write_all(request));
+            let exchange = read_all(&stream, patience);
+            let _ = stream.shutdown(Shutdown::Both);
+            exchange
+        })
+    }
+
+    /// One request that ends its connection, with its one answer.
+    pub(crate) fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            write!(head, "{name}: {value}\r\n").unwrap();
+        }
+        let exchange = self.exchange((head + "\r\n").as_bytes());
+        assert!(exchange.closed, "{method} {target}: Connection: close was asked, and it stays open");
+        assert_eq!(exchange.answers.len(), 1, "{method} {target}: {exchange:?}\n{}", self.log());
+        exchange.answers.into_iter().next().unwrap()
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        self.request("GET", target, &[])
+    }
+
+    pub(crate) fn assert_alive(&self, after: &str) {
+        assert_eq!(self.get("/health").status, 200, "after {after}");
+    }
+
+    /// Resident set in KB.
+    pub(crate) fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Processor time used so far, in clock ticks.
+    pub(crate) fn busy_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
+    pub(crate) fn terminate(&self) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// How the process ended, or None where it still runs after `patience`.
+    pub(crate) fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        poll(deadline, || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until there is something, or the deadline has passed.
+pub(crate) fn poll<T>(deadline: Instant, mut question: impl FnMut() -> Option<T>) -> Option<T> {
+    loop {
+        if let Some(found) = question() {
+            return Some(found);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn read_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line.clone());
+            // Nobody listens any more once the address is known.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+fn wait_for_address(lines: &Receiver<String>) -> Option<SocketAddr> {
+    let deadline = Instant::now() + START;
+    loop {
+        let line = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
+        if let Some((_, rest)) = line.split_once("listening on http://") {
+            let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c))).unwrap_or(rest.len());
+            return rest[..end].parse().ok();
+        }
+    }
+}
+
+/// Everything that came back on one connection.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) answers: Vec<Answer>,
+    /// The server ended the connection, by itself and in time.
+    pub(crate) closed: bool,
+}
+
+impl Exchange {
+    pub(crate) fn statuses(&self) -> Vec<u16> {
+        self.answers.iter().map(|answer| answer.status).collect()
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body[..self.body.len().min(80)]);
+        write!(f, "{} {:?} ({} bytes) {body:?}", self.status, self.headers, self.body.len())
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).trim_end().to_string()
+    }
+
+    /// Checks that a refusal says why, in one line of plain text.
+    pub(crate) fn assert_reason(&self, what: &str) {
+        let text = self.text();
+        assert!(!text.is_empty() && !text.contains('\n'), "{what}: the reason is not one line: {self:?}");
+        let kind = self.header("Content-Type").unwrap_or_default();
+        assert!(kind.starts_with("text/plain"), "{what}: {self:?}");
+    }
+}
+
+fn read_all(mut stream: &TcpStream, patience: Duration) -> Exchange {
+    let deadline = Instant::now() + patience;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 65536];
+    let closed = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break false;
+        }
+        stream.set_read_timeout(Some(left)).unwrap();
+        match stream.read(&mut buffer) {
+            Ok(0) => break true,
+            Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break true,
+        }
+    };
+    Exchange { answers: answers(&bytes), closed }
+}
+
+/// Splits what came back into answers. An answer cut short keeps the body that came.
+fn answers(mut bytes: &[u8]) -> Vec<Answer> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            panic!("what came back is no answer: {:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(200)]));
+        };
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let first = lines.next().unwrap();
+        assert!(first.starts_with("HTTP/1."), "no status line: {first:?}");
+        let status = first[9..12].parse().unwrap();
+        let headers: Vec<_> = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(k, v)| (k.to_string(), v.trim().to_string()))
+            .collect();
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        bytes = &bytes[end + 4..];
+        let bodiless = status == 304 || status / 100 == 1;
+        let length =
+            if bodiless { 0 } else { answer.header("Content-Length").map_or(bytes.len(), |n| n.parse().unwrap()) };
+        // A HEAD answer declares a body and sends none; so does nothing that follows it on its connection.
+        let taken = length.min(bytes.len());
+        answer.body = bytes[..taken].to_vec();
+        bytes = &bytes[taken..];
+        all.push(answer);
+    }
+    all
+}
