@@ -7,7 +7,7 @@ use crate::transform::{Color, Gravity, SourcePath};
 
 fn parse(text: &str) -> Result<Config, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    Config::parse(text, &folder, &Environment::default()).map_err(|error| crate::service::chain(&error))
+    Config::parse(text, &folder, &Environment::default()).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 use http::StatusCode;
 
-use crate::pipeline::DecodeError;
-use crate::service::ServiceError;
-use crate::store::StoreError;
+use crate::service::{DecodeError, ServiceError, StoreError};
 use crate::transform::TransformError;
 
 /// The status of an error and what the client reads.

@@ -1,8 +1,10 @@
 //! What can go wrong on the way through the rooms.
 
-use crate::pipeline::DecodeError;
-use crate::store::StoreError;
 use crate::transform::TransformError;
+
+// Causes that `http` tells apart; it does not know the rooms that they come from.
+pub use crate::pipeline::DecodeError;
+pub use crate::store::StoreError;
 
 /// One variant per room that can refuse.
 #[derive(Debug, thiserror::Error)]

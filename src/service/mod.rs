@@ -12,7 +12,7 @@ use crate::raster::Format;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, Spec, Task, Variant};
 
-pub use error::{ServiceError, chain};
+pub use error::{DecodeError, ServiceError, StoreError, chain};
 
 /// Everything that answers are made with; shared by all requests.
 #[derive(Debug)]

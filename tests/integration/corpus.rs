@@ -1,14 +1,30 @@
-//! Where the picture corpus is: `PIXLSERV_CORPUS`, else `../shared/corpus`.
+//! Material that lies outside of the repository: the picture corpus and the recorded answers of the Go server.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The corpus, or a visible line that its tests are skipped.
+/// The picture corpus: `PIXLSERV_CORPUS`, else `../shared/corpus`.
 pub(crate) fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("PIXLSERV_CORPUS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"));
-    if folder.join("INDEX.csv").is_file() {
-        return Some(folder);
+    found("PIXLSERV_CORPUS", "corpus", "INDEX.csv")
+}
+
+/// The recorded answers: `PIXLSERV_ORACLE`, else `../shared/oracle`.
+pub(crate) fn oracle() -> Option<PathBuf> {
+    found("PIXLSERV_ORACLE", "oracle", "cases.json")
+}
+
+/// The folder, or a visible line that what needs it is skipped.
+fn found(variable: &str, default: &str, proof: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = std::env::var_os(variable).map_or_else(|| root.join("../shared").join(default), PathBuf::from);
+    if path.join(proof).is_file() {
+        return Some(path);
     }
-    println!("skipped: there is no picture corpus at {}", folder.display());
+    say(&format!("skipped: there is no {proof} in {}, set {variable}", path.display()));
     None
+}
+
+/// Past the test harness, which would keep the line to itself.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

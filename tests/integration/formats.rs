@@ -200,6 +200,20 @@ fn every_png_color_type_and_depth_is_read_exactly() {
     check_png(&png(ColorType::Grayscale, BitDepth::Eight, &eight, transparent), Layout::GrayAlpha, &expected);
 }
 
+#[test]
+fn unscaled_pixels_stay_exactly_as_they_are() {
+    // Every alpha with colours that premultiplied 8 bits could not hold.
+    let rgba: Vec<u8> = (0..=255u8).flat_map(|alpha| [250, alpha.wrapping_mul(7), 3, alpha]).collect();
+    let mut source = Vec::new();
+    let mut encoder = png::Encoder::new(&mut source, 32, 8);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.write_header().unwrap().write_image_data(&rgba).unwrap();
+    assert_eq!(render(&source, WHOLE).unwrap().bytes(), rgba);
+    let part = render(&source, "w_3,h_2,c_k,g_se").unwrap();
+    let rows = [6, 7].map(|row| &rgba[(row * 32 + 29) * 4..(row * 32 + 32) * 4]);
+    assert_eq!(part.bytes(), rows.concat());
+}
+
 /// Small files of each kind, to be cut and damaged.
 fn samples() -> [(&'static str, Vec<u8>); 3] {
     let progressive = |encoder: &mut Encoder<&mut Vec<u8>>| encoder.set_progressive(true);

@@ -1,12 +1,16 @@
 //! The running server, seen from outside: the real program on a free port, raw sockets, temporary directories.
-//! Nothing here names the library; what an answer must be stands in the tests themselves.
+//! And what needs no server but whole pictures: formats, quality; and the order of the rooms.
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to stop there")]
 
 mod abuse;
+mod architecture;
+mod corpus;
+mod formats;
 mod methods;
 mod parameters;
 mod pictures;
 mod python;
+mod quality;
 mod server;
 mod serving;
 mod traversal;

@@ -28,7 +28,10 @@ fn assert_nothing_from_outside(what: &str, answer: &Answer) {
     assert!(!answer.body.windows(CANARY.len()).any(|part| part == CANARY), "{what}: the canary came out");
     assert!([400, 404, 414].contains(&answer.status), "{what}: {answer:?}");
     answer.assert_reason(what);
-    assert!(!answer.text().contains("/tmp"), "{what}: the answer tells where the images are: {answer:?}");
+    // A 404 repeats the path that was asked for, and nothing more.
+    let asked = what.splitn(4, '/').nth(3).unwrap_or_default();
+    let told = answer.text().replace(asked, "");
+    assert!(!told.contains("/tmp"), "{what}: the answer tells where the images are: {answer:?}");
 }
 
 /// Ways to write "one folder up, then"; `/` and the dots in every disguise.

@@ -27,7 +27,7 @@ pub(super) fn luma_of_gray_alpha(pixels: &[[u8; 2]]) -> Vec<u8> {
 /// `channel · alpha / 255` in 16 bits and then cut to 8, as Go's `image/color` has it: recorded answers agree to 1.
 fn on_black(channel: u8, alpha: u8) -> u8 {
     let (channel, alpha) = (u32::from(channel) * 257, u32::from(alpha) * 257);
-    (channel * alpha / 65_535 >> 8) as u8
+    ((channel * alpha / 65_535) >> 8) as u8
 }
 
 #[cfg(test)]
