@@ -14,8 +14,11 @@ use super::describe;
 use crate::config::{Config, Environment, FrontDoor, ListenAddress};
 use crate::http::{self, Handlers, Limits, Listener, Stop, routes};
 use crate::pipeline;
-use crate::service::Service;
+use crate::service::{MemoryBudget, Service};
 use crate::store::LocalStorage;
+
+/// What decoded sources may take in memory together: eleven photographs of 8 megapixels. A larger one is decoded alone.
+const DECODED_BYTES: u64 = 256 << 20;
 
 /// Serve images.
 #[derive(FromArgs)]
@@ -58,6 +61,7 @@ fn service(config: &Config) -> Result<Service, String> {
         catalog: config.catalog.clone(),
         storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
+        memory: MemoryBudget::new(DECODED_BYTES),
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,
     })
@@ -78,6 +82,7 @@ fn limits(door: &FrontDoor) -> Limits {
     Limits {
         max_connections: door.max_connections as usize,
         max_connections_per_address: door.max_connections_per_address as usize,
+        queue_timeout: seconds(door.queue_timeout_s),
         head_timeout: seconds(door.head_timeout_s),
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),

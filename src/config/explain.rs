@@ -46,6 +46,7 @@ impl Config {
         line("http.max-connections", &door.max_connections);
         line("http.max-connections-per-address", &none_if_zero(door.max_connections_per_address));
         line("http.max-queue", &door.max_queue);
+        line("http.queue-timeout", &format!("{} s", door.queue_timeout_s));
         line("http.head-timeout", &format!("{} s", door.head_timeout_s));
         line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
         line("http.write-timeout", &format!("{} s", door.write_timeout_s));

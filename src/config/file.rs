@@ -68,6 +68,7 @@ pub(super) struct HttpSection {
     pub(super) max_connections: Option<Number<u32, 1, 100_000>>,
     pub(super) max_connections_per_address: Option<Number<u32, 0, 100_000>>,
     pub(super) max_queue: Option<Number<u32, 1, 100_000>>,
+    pub(super) queue_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) head_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) write_timeout: Option<Number<u32, 1, 3600>>,

@@ -79,6 +79,8 @@ pub struct FrontDoor {
     pub max_connections_per_address: u32,
     /// Requests that run or wait for a thread.
     pub max_queue: u32,
+    /// Seconds that a request may wait for a thread.
+    pub queue_timeout_s: u32,
     /// Seconds for a whole request head.
     pub head_timeout_s: u32,
     /// Seconds that a connection may wait between requests.
@@ -95,6 +97,7 @@ impl Default for FrontDoor {
             max_connections: 1024,
             max_connections_per_address: 0,
             max_queue: 256,
+            queue_timeout_s: 10,
             head_timeout_s: 10,
             idle_timeout_s: 15,
             write_timeout_s: 10,
@@ -240,6 +243,7 @@ fn front_door(section: HttpSection) -> FrontDoor {
         max_connections: number(section.max_connections, default.max_connections),
         max_connections_per_address: number(section.max_connections_per_address, default.max_connections_per_address),
         max_queue: number(section.max_queue, default.max_queue),
+        queue_timeout_s: number(section.queue_timeout, default.queue_timeout_s),
         head_timeout_s: number(section.head_timeout, default.head_timeout_s),
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),

@@ -14,7 +14,7 @@ use super::connection::{Connection, Shared, turn_away};
 use super::connections::Connections;
 use super::listener::Listener;
 use super::pool::overloaded;
-use super::socket::{Socket, poll_until};
+use super::socket::{Socket, after, poll_until};
 
 /// Enough for a head, an answer's head and two reads; handlers run on other threads.
 const STACK_BYTES: usize = 256 * 1024;
@@ -42,12 +42,13 @@ impl Accept {
     }
 
     /// Takes connections until the stop, then waits for the open ones to end.
-    pub(super) fn run(mut self, listeners: Vec<Listener>) -> io::Result<()> {
+    pub(super) fn run(mut self, listeners: Vec<Listener>) {
         while !self.shared.stop.is_requested() {
-            if self.connections.has_room(self.max_connections) {
-                self.take_ready(&listeners)?;
-            } else {
-                self.make_room(&listeners)?;
+            let has_room = self.connections.has_room(self.max_connections);
+            let done = if has_room { self.take_ready(&listeners) } else { self.make_room(&listeners) };
+            if let Err(error) = done {
+                self.log(&error);
+                thread::sleep(PAUSE);
             }
         }
         self.take_backlog(&listeners);
@@ -56,7 +57,6 @@ impl Accept {
         if n_cut > 0 {
             tracing::warn!(connections = n_cut, "requests were still running at the end of the stop");
         }
-        Ok(())
     }
 
     /// Waits for connections or the stop, and takes one from each listener that has some.
@@ -82,7 +82,7 @@ impl Accept {
     fn ready(&self, listeners: &[Listener], timeout: Duration) -> io::Result<Vec<usize>> {
         let mut waiters: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
         waiters.push(PollFd::new(&self.shared.stop, PollFlags::IN));
-        poll_until(&mut waiters, Instant::now() + timeout)?;
+        poll_until(&mut waiters, after(timeout))?;
         let (waiters, _) = waiters.split_at(listeners.len());
         Ok((0..waiters.len()).filter(|&index| !waiters[index].revents().is_empty()).collect())
     }
@@ -105,7 +105,7 @@ impl Accept {
             Err(error) => {
                 self.log(&error);
                 self.connections.evict(self.shared.limits.eviction_age);
-                self.connections.wait_for_room(1, PAUSE);
+                thread::sleep(PAUSE);
                 false
             }
         }

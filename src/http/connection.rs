@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode, Version};
+use http::{Method, Version};
 
 use super::connections::{Phase, Slot};
 use super::error::HeadError;
-use super::framing::{self, Body};
+use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
 use super::limits::Limits;
 use super::pool::Pool;
 use super::request::Request;
 use super::response::{Message, Persistence, Response};
-use super::socket::{READ_BYTES, Socket, Wake};
+use super::socket::{READ_BYTES, Socket, Wake, after};
 use super::stop::Stop;
 use super::{Handlers, log};
 
@@ -83,13 +83,15 @@ impl Connection {
     fn receive(&mut self, shared: &Shared) -> io::Result<Received> {
         let limits = &shared.limits;
         let mut parser = HeadParser::default();
+        // One long head must not weigh on the connection for the rest of its life.
+        self.buffer.shrink_to(READ_BYTES);
         let mut stop = Some(&shared.stop);
         let mut phase = Phase::Idle;
-        let mut deadline = Instant::now() + limits.idle_timeout;
+        let mut deadline = after(limits.idle_timeout);
         loop {
             if !self.buffer.is_empty() && phase == Phase::Idle {
                 phase = Phase::Head;
-                deadline = Instant::now() + limits.head_timeout;
+                deadline = after(limits.head_timeout);
             }
             match parser.advance(&self.buffer, limits) {
                 Ok(Some(head)) => {
@@ -110,7 +112,7 @@ impl Connection {
                 Wake::Timeout => return Ok(Received::Refused(HeadError::Timeout)),
                 Wake::Stop => {
                     stop = None;
-                    deadline = deadline.min(Instant::now() + STOP_GRACE);
+                    deadline = deadline.min(after(STOP_GRACE));
                 }
             }
         }
@@ -165,21 +167,21 @@ impl Connection {
     }
 
     /// Bytes of the body that are not in the buffer yet; `None` if nobody knows.
-    fn unread_bytes(&self, body: Body) -> Option<u64> {
+    fn unread_bytes(&self, body: BodyLength) -> Option<u64> {
         match body {
-            Body::None => Some(0),
-            Body::Length(length) => Some(length.saturating_sub(self.buffer.len() as u64)),
-            Body::Chunked => None,
+            BodyLength::Zero => Some(0),
+            BodyLength::Known(length) => Some(length.saturating_sub(self.buffer.len() as u64)),
+            BodyLength::Chunked => None,
         }
     }
 
     /// Drops a body: what the buffer has of it, and the `n_unread` bytes still to come.
-    fn skip_body(&mut self, body: Body, n_unread: u64, limits: &Limits) -> Next {
-        if let Body::Length(length) = body {
+    fn skip_body(&mut self, body: BodyLength, n_unread: u64, limits: &Limits) -> Next {
+        if let BodyLength::Known(length) = body {
             let n_buffered = usize::try_from(length).map_or(self.buffer.len(), |length| length.min(self.buffer.len()));
             self.buffer.drain(..n_buffered);
         }
-        let deadline = Instant::now() + limits.skip_timeout;
+        let deadline = after(limits.skip_timeout);
         if self.socket.skip(n_unread, deadline) { Next::Request } else { Next::Close }
     }
 
@@ -214,7 +216,6 @@ impl Shared {
 
 /// Tells a client that is let in no further, without waiting for it.
 pub(super) fn turn_away(socket: &Socket, response: Response) {
-    debug_assert_ne!(response.status, StatusCode::OK);
     let mut message = Message::new(response, Persistence::Close, false);
     message.head.extend_from_slice(&message.body);
     socket.write_now(&message.head);

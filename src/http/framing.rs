@@ -7,23 +7,23 @@ use http::{HeaderMap, Version};
 use super::error::HeadError;
 use super::request::is_host;
 
-/// What follows a head.
+/// How much follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum BodyLength {
     /// Nothing: the next byte begins the next request.
-    None,
+    Zero,
     /// This many bytes, at least 1.
-    Length(u64),
+    Known(u64),
     /// Chunks, of unknown length.
     Chunked,
 }
 
 /// The body that `headers` announce.
-pub(super) fn body(headers: &HeaderMap, version: Version, max_bytes: u64) -> Result<Body, HeadError> {
+pub(super) fn body_length(headers: &HeaderMap, version: Version, max_bytes: u64) -> Result<BodyLength, HeadError> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     match (codings.next(), lengths.next()) {
-        (None, None) => Ok(Body::None),
+        (None, None) => Ok(BodyLength::Zero),
         (Some(_), Some(_)) => Err(HeadError::ContentLength),
         (Some(coding), None) => {
             if version == Version::HTTP_10 || codings.next().is_some() {
@@ -32,16 +32,16 @@ pub(super) fn body(headers: &HeaderMap, version: Version, max_bytes: u64) -> Res
             if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
                 return Err(HeadError::TransferCoding);
             }
-            Ok(Body::Chunked)
+            Ok(BodyLength::Chunked)
         }
         (None, Some(length)) => {
             if lengths.next().is_some() {
                 return Err(HeadError::ContentLength);
             }
             match parse_length(length.as_bytes()).ok_or(HeadError::ContentLength)? {
-                0 => Ok(Body::None),
+                0 => Ok(BodyLength::Zero),
                 length if length > max_bytes => Err(HeadError::BodyTooLarge),
-                length => Ok(Body::Length(length)),
+                length => Ok(BodyLength::Known(length)),
             }
         }
     }
@@ -104,13 +104,13 @@ mod tests {
 
     #[test]
     fn lengths_are_digits_and_countable() {
-        let check = |text: &'static str, expected: Result<Body, HeadError>| {
+        let check = |text: &'static str, expected: Result<BodyLength, HeadError>| {
             let headers = map(&[("content-length", text)]);
-            assert_eq!(body(&headers, Version::HTTP_11, 1 << 40), expected, "{text:?}");
+            assert_eq!(body_length(&headers, Version::HTTP_11, 1 << 40), expected, "{text:?}");
         };
-        check("0", Ok(Body::None));
-        check("0000000000000000005", Ok(Body::Length(5)));
-        check("1000000000000", Ok(Body::Length(1_000_000_000_000)));
+        check("0", Ok(BodyLength::Zero));
+        check("0000000000000000005", Ok(BodyLength::Known(5)));
+        check("1000000000000", Ok(BodyLength::Known(1_000_000_000_000)));
         check("9223372036854775807", Err(HeadError::BodyTooLarge));
         let bad = ["", "-1", "+3", "3,3", "3 3", "x", "0x5", "1e3", "5.", "9223372036854775808"];
         for text in bad.into_iter().chain(["18446744073709551615", "18446744073709551616", "00000000000000000005"]) {
@@ -121,11 +121,11 @@ mod tests {
     #[test]
     fn codings_are_chunked_alone() {
         let check = |fields: &[(&'static str, &'static str)], version, expected| {
-            assert_eq!(body(&map(fields), version, 9), expected, "{fields:?} {version:?}");
+            assert_eq!(body_length(&map(fields), version, 9), expected, "{fields:?} {version:?}");
         };
         let coding = "transfer-encoding";
-        check(&[(coding, "chunked")], Version::HTTP_11, Ok(Body::Chunked));
-        check(&[(coding, "Chunked")], Version::HTTP_11, Ok(Body::Chunked));
+        check(&[(coding, "chunked")], Version::HTTP_11, Ok(BodyLength::Chunked));
+        check(&[(coding, "Chunked")], Version::HTTP_11, Ok(BodyLength::Chunked));
         check(&[(coding, "chunked")], Version::HTTP_10, Err(HeadError::TransferEncoding));
         check(&[(coding, "chunked"), (coding, "chunked")], Version::HTTP_11, Err(HeadError::TransferEncoding));
         for other in ["", "identity", "gzip, chunked", "chunked, identity", "chunked;q=1", "xchunked", "chunked,"] {

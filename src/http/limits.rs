@@ -26,9 +26,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may stay without sending the first byte of a request.
     pub idle_timeout: Duration,
-    /// How long an answer may go without one byte being taken.
+    /// The stretch of time in which a client must take a part of its answer.
     pub write_timeout: Duration,
-    /// What an answer must reach on average once `write_timeout` is over.
+    /// What a client must take on average in each stretch of `write_timeout`; at least one byte.
     pub min_write_bytes_per_second: u64,
     /// An unread body up to this length is skipped and the connection lives; above, it is closed.
     pub max_skip_bytes: u64,
@@ -42,8 +42,11 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// Threads that run handlers; at least 1.
     pub threads: usize,
-    /// Requests running or waiting, for each thread; more are answered 503. At least 1.
+    /// Requests running or waiting, for each thread; more are answered 503 at once. At least 1. Cheap answers leave
+    /// fast, so this may be many: `queue_timeout` is what bounds the wait.
     pub max_requests_per_thread: usize,
+    /// A request that no thread has begun after this time is answered 503.
+    pub queue_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -60,14 +63,15 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(10),
-            min_write_bytes_per_second: 4096,
+            min_write_bytes_per_second: 2048,
             max_skip_bytes: 64 * 1024,
             skip_timeout: Duration::from_secs(1),
             max_linger_bytes: 256 * 1024,
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             threads: thread::available_parallelism().map_or(1, usize::from),
-            max_requests_per_thread: 4,
+            max_requests_per_thread: 512,
+            queue_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -140,24 +140,28 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: (u64, u64),
 }
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+        Ok(Self { path: path.to_owned(), identity: identity_of(path)? })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = Self::of(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode));
+        let is_ours = identity_of(&self.path).is_ok_and(|now| now == self.identity);
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the socket file stays behind");
         }
     }
+}
+
+/// Device and inode: two names of one file have the same, and a new file under an old name has not.
+fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

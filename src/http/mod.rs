@@ -56,8 +56,7 @@ pub struct Handlers {
 /// most, and returns. An answer given after the stop ends its connection.
 ///
 /// # Errors
-/// If the pool cannot be started, or the system cannot wait on the listeners. Trouble with connections is none: the
-/// loop goes on.
+/// If the pool cannot be started. Whatever fails later is logged, and the loop goes on.
 pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: Handlers) -> io::Result<()> {
     let shared = connection::Shared {
         pool: pool::Pool::new(limits)?,
@@ -66,5 +65,6 @@ pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: H
         handlers: Arc::new(handlers),
         last_request_id: AtomicU64::new(0),
     };
-    accept::Accept::new(Arc::new(shared)).run(listeners)
+    accept::Accept::new(Arc::new(shared)).run(listeners);
+    Ok(())
 }

@@ -5,8 +5,9 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -23,6 +24,8 @@ pub(super) struct Pool {
     /// Requests running or waiting.
     load: Arc<AtomicUsize>,
     max_load: usize,
+    /// How long a request may wait for a thread.
+    max_wait: Duration,
 }
 
 impl Pool {
@@ -36,7 +39,7 @@ impl Pool {
             .build()
             .map_err(io::Error::other)?;
         let max_load = n_threads.saturating_mul(limits.max_requests_per_thread.max(1));
-        Ok(Self { threads, load: Arc::default(), max_load })
+        Ok(Self { threads, load: Arc::default(), max_load, max_wait: limits.queue_timeout })
     }
 
     /// Answers one request: at once where the handlers can, otherwise on the pool while the caller waits.
@@ -48,18 +51,32 @@ impl Pool {
         }
     }
 
+    /// Has a thread answer, or says 503 if there is no room in the queue or no thread comes in time. Whoever is first
+    /// to set `claimed` decides which: the thread that begins, or the caller that gives up.
     fn queue(&self, handler: Arc<Handler>, request: Arc<Request>) -> Response {
         let Some(share) = Share::take(&self.load, self.max_load) else {
             return overloaded();
         };
         let (sender, receiver) = mpsc::sync_channel(1);
+        let claimed = Arc::new(AtomicBool::new(false));
+        let worker_claimed = Arc::clone(&claimed);
         self.threads.spawn(move || {
+            if worker_claimed.swap(true, Ordering::SeqCst) {
+                return;
+            }
             let response = contain(request.id, || handler(&request));
             drop((share, handler, request));
             // The connection's thread waits for this; if it is gone, so is the client.
             let _ = sender.send(response);
         });
-        receiver.recv().ok().flatten().unwrap_or_else(internal_error)
+        let response = match receiver.recv_timeout(self.max_wait) {
+            Err(RecvTimeoutError::Timeout) if !claimed.swap(true, Ordering::SeqCst) => {
+                return overloaded();
+            }
+            Err(RecvTimeoutError::Timeout) => receiver.recv().ok(),
+            result => result.ok(),
+        };
+        response.flatten().unwrap_or_else(internal_error)
     }
 }
 

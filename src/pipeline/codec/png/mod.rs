@@ -17,7 +17,19 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     let chunks = chunks::read(source)?;
     let stored = checked_size(chunks.width, chunks.height)?;
     let orientation = chunks.exif.map_or(Orientation::NORMAL, exif::orientation);
-    Ok(Header { format: Format::Png, stored, orientation })
+    Ok(Header { format: Format::Png, stored, orientation, decoded_bytes: decoded_bytes(&chunks, stored) })
+}
+
+/// A byte for each sample; interlaced pictures of 16 bits stand in memory as such before they are reduced.
+fn decoded_bytes(chunks: &chunks::Chunks, size: Size) -> u64 {
+    let channels = match chunks.color_type {
+        0 if !chunks.has_transparency => 1,
+        0 | 4 => 2,
+        2 | 3 if !chunks.has_transparency => 3,
+        _ => 4,
+    };
+    let is_doubled = chunks.is_interlaced && chunks.bit_depth == 16;
+    size.pixels() * channels * if is_doubled { 3 } else { 1 }
 }
 
 pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
