@@ -28,7 +28,9 @@ fn assert_nothing_from_outside(what: &str, answer: &Answer) {
     assert!(!answer.body.windows(CANARY.len()).any(|part| part == CANARY), "{what}: the canary came out");
     assert!([400, 404, 414].contains(&answer.status), "{what}: {answer:?}");
     answer.assert_reason(what);
-    assert!(!answer.text().contains("/tmp"), "{what}: the answer tells where the images are: {answer:?}");
+    // It may repeat what was asked, and nothing else of the machine's folders.
+    let told = answer.text().contains("/images");
+    assert!(!told || what.contains("/images"), "{what}: the answer tells where the images are: {answer:?}");
 }
 
 /// Ways to write "one folder up, then"; `/` and the dots in every disguise.

@@ -15,6 +15,8 @@ from PIL import Image, ImageCms, JpegImagePlugin
 
 Image.MAX_IMAGE_PIXELS = None
 SRGB = ImageCms.createProfile("sRGB")
+# The one place that names the intent of the reference; only profiles with several tables tell them apart.
+INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LAYERS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -182,7 +184,7 @@ def expand(values, depth, colour, palette, clear):
 
 # --- colour -------------------------------------------------------------------------------------------------------
 
-def managed(image, profile, intent=ImageCms.Intent.RELATIVE_COLORIMETRIC):
+def managed(image, profile, intent=INTENT):
     """`image` (L, RGB or CMYK) as sRGB by its profile, or None where the profile is unusable for it."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -227,7 +229,7 @@ def read_jpeg(data, intent):
     return rgba, turns, moved is not None
 
 
-def read(data, intent=ImageCms.Intent.RELATIVE_COLORIMETRIC):
+def read(data, intent=INTENT):
     """Reads a JPEG or PNG source as it must be displayed."""
     if data.startswith(PNG_SIGNATURE):
         rgba, profile, mode, turns = read_png(data)
@@ -311,15 +313,16 @@ def resampled(rgba, region, size):
             plane = np.pad(plane, pad, "edge")
             plane = plane.reshape(plane.shape[0] // by_y, by_y, plane.shape[1] // by_x, by_x).mean((1, 3), dtype=np.float32)
         out.append(np.asarray(Image.fromarray(plane).resize(size, Image.LANCZOS, box=(0, 0, wide, high))))
-    alpha = np.ones(size[::-1]) if flat else np.clip(out[3], 0, 1)
+    alpha = np.ones(size[::-1]) if flat else out[3]
+    # Alpha overshoots together with the colours that it weighs, so it is cut to its range after the division.
     safe = np.where(alpha > 1e-6, alpha, 1)
-    return np.dstack([coded(plane / safe) for plane in out[:3]] + [255 * alpha])
+    return np.dstack([coded(plane / safe) for plane in out[:3]] + [255 * np.clip(alpha, 0, 1)])
 
 
 def luma(rgba):
-    """Rec. 601 luma of gamma-coded colours, in all three channels."""
-    y = rgba[..., :3] @ np.array([0.299, 0.587, 0.114])
-    return np.dstack([y, y, y, rgba[..., 3]])
+    """Rec. 601 luma of gamma-coded colours, in all three channels, opaque: the original's shows alpha over black."""
+    y = rgba[..., :3] @ np.array([0.299, 0.587, 0.114]) * (rgba[..., 3] / 255)
+    return np.dstack([y, y, y, np.full_like(y, 255)])
 
 
 def on_white(rgba):
