@@ -3,8 +3,7 @@
 usage: color.py BASE_URL CORPUS_DIR
 
 CMYK, YCCK, Adobe-RGB, Display-P3 and gray sources: the mean CIEDE2000 between the server's unscaled answer and the
-LittleCMS 2 reference (relative colorimetric, black point compensation off; the perceptual one is printed beside it)
-is at most 2.0. The eight EXIF orientations of one scene, 300 px wide, are alike: mean difference at most 6 of 255.
+LittleCMS 2 reference (perceptual intent, black point compensation off) is at most 2.0. The eight EXIF orientations of one scene, 300 px wide, are alike: mean difference at most 6 of 255.
 The server's images are CORPUS_DIR and its jpeg-quality is 100.
 """
 import io

@@ -182,14 +182,14 @@ def expand(values, depth, colour, palette, clear):
 
 # --- colour -------------------------------------------------------------------------------------------------------
 
-def managed(image, profile, intent=ImageCms.Intent.PERCEPTUAL):
+def managed(image, profile):
     """`image` (L, RGB or CMYK) as sRGB by its profile, or None where the profile is unusable for it."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         if {"GRAY": "L"}.get(space, space) != image.mode:
             return None
-        move = ImageCms.buildTransform(source, SRGB, image.mode, "RGB", intent, 0)
+        move = ImageCms.buildTransform(source, SRGB, image.mode, "RGB", ImageCms.Intent.PERCEPTUAL, 0)
         return ImageCms.applyTransform(image, move)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
@@ -216,30 +216,30 @@ def jpeg_exif(data):
     return found
 
 
-def read_jpeg(data, intent):
+def read_jpeg(data):
     image = Image.open(io.BytesIO(data), formats=["JPEG"])
     image.load()
     profile = image.info.get("icc_profile")
-    moved = managed(image, profile, intent) if profile else None
+    moved = managed(image, profile) if profile else None
     rgba = opaque(moved or image.convert("RGB"))
     exif = jpeg_exif(data)
     turns = set().union(*map(orientations, exif)) if exif else {1}
     return rgba, turns, moved is not None
 
 
-def read(data, intent=ImageCms.Intent.PERCEPTUAL):
+def read(data):
     """Reads a JPEG or PNG source as it must be displayed."""
     if data.startswith(PNG_SIGNATURE):
         rgba, profile, mode, turns = read_png(data)
         moved = None
         if profile:
             plain = Image.fromarray(rgba[..., 0] if mode == "L" else np.ascontiguousarray(rgba[..., :3]))
-            moved = managed(plain, profile, intent)
+            moved = managed(plain, profile)
             if moved is not None:
                 rgba = np.dstack([np.asarray(moved), rgba[..., 3]])
         return Picture("png", rgba, turns, moved is not None)
     try:
-        rgba, turns, moved = read_jpeg(data, intent)
+        rgba, turns, moved = read_jpeg(data)
     except Exception as error:  # Pillow raises many kinds
         raise Unreadable(str(error)) from error
     return Picture("jpeg", rgba, turns, moved)
