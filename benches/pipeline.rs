@@ -33,19 +33,20 @@ fn plan(source: &[u8], parameters: &str) -> Plan {
 
 fn stages(criterion: &mut Criterion) {
     for (name, source) in pictures() {
-        let decoded = codec::decode(&source).expect("a sound picture");
-        let (size, layout) = (decoded.pixmap.size(), decoded.pixmap.layout());
+        let mut decoded = codec::decode(&source).expect("a sound picture");
+        let (size, layout) = (decoded.pixels.size(), decoded.pixels.layout());
         let conversion = Conversion::new(decoded.profile.as_deref(), layout);
-        let whole = decoded.pixmap.view(Rect::whole(size));
         let target = Size::new(400, (400.0 * f64::from(size.height) / f64::from(size.width)) as u32);
-        let small = resize::run(whole, Some(target), &conversion);
+        let mut resized =
+            || resize::run(resize::Source::new(&mut decoded.pixels, Rect::whole(size)), Some(target), &conversion);
+        let small = resized();
         let encode = plan(&source, "w_400").encode;
 
         let mut group = criterion.benchmark_group("stage");
         group.throughput(Throughput::Elements(size.pixels()));
         group.bench_function(BenchmarkId::new("decode", &name), |bencher| bencher.iter(|| codec::decode(&source)));
         group.bench_function(BenchmarkId::new("resize to 400", &name), |bencher| {
-            bencher.iter(|| resize::run(whole, Some(target), &conversion));
+            bencher.iter(&mut resized);
         });
         group.throughput(Throughput::Elements(small.size().pixels()));
         group.bench_function(BenchmarkId::new("encode 400", &name), |bencher| {

@@ -33,11 +33,11 @@ pub fn run(source: &[u8], plan: &Plan) -> Result<Encoded, DecodeError> {
 /// # Errors
 /// If the source cannot be decoded.
 pub fn render(source: &[u8], plan: &Plan) -> Result<Pixmap, DecodeError> {
-    let decoded = codec::decode(source)?;
-    let conversion = color::Conversion::new(decoded.profile.as_deref(), decoded.pixmap.layout());
-    let framed = decoded.pixmap.view(plan.crop);
+    let mut decoded = codec::decode(source)?;
+    let conversion = color::Conversion::new(decoded.profile.as_deref(), decoded.pixels.layout());
+    let framed = resize::Source::new(&mut decoded.pixels, plan.crop);
     let image = resize::run(framed, plan.resize, &conversion);
-    drop(decoded.pixmap);
+    drop(decoded);
     let image = if plan.grayscale { grayscale::run(&image) } else { image };
     Ok(orient::run(image, plan.orientation))
 }

@@ -9,7 +9,9 @@ mod png;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::plan::Encode;
-use crate::raster::{Format, Header, Pixmap, Size};
+use crate::raster::{Format, Header, Layout, Pixmap, Size};
+
+pub use jpeg::RowDecoder;
 
 /// What a source may cost.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +49,40 @@ impl DecodeError {
 
 /// Pixels as stored, before orientation and colour conversion.
 #[derive(Debug)]
-pub struct Decoded {
+pub struct Decoded<'a> {
     /// In the layout of the file; 16-bit samples are reduced to 8.
-    pub pixmap: Pixmap,
+    pub pixels: Pixels<'a>,
     /// The embedded ICC profile, if there is a whole one.
     pub profile: Option<Vec<u8>>,
+}
+
+/// Where the pixels of a source are.
+#[derive(Debug)]
+pub enum Pixels<'a> {
+    /// In memory.
+    Whole(Pixmap),
+    /// Still in the file: decoded as they are asked for.
+    Rows(Box<RowDecoder<'a>>),
+}
+
+impl Pixels<'_> {
+    /// Width and height as stored.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        match self {
+            Self::Whole(pixmap) => pixmap.size(),
+            Self::Rows(rows) => rows.size(),
+        }
+    }
+
+    /// Meaning of the bytes.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Whole(pixmap) => pixmap.layout(),
+            Self::Rows(rows) => rows.layout(),
+        }
+    }
 }
 
 /// Reads the header of a source without decoding it.
@@ -73,7 +104,7 @@ pub fn probe(source: &[u8], limits: Limits) -> Result<Header, DecodeError> {
 /// Decodes a source that `probe` has let pass.
 /// # Errors
 /// If it is cut, damaged, or of a kind that is not read.
-pub fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
+pub fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     match Format::of(source) {
         Some(Format::Jpeg) => contain(|| jpeg::decode(source)),
         Some(Format::Png) => contain(|| png::decode(source)),
@@ -91,7 +122,7 @@ pub fn encode(image: &Pixmap, encode: Encode) -> Vec<u8> {
 }
 
 /// Turns a panic of a library into an error of the file that made it panic.
-fn contain(decode: impl FnOnce() -> Result<Decoded, DecodeError>) -> Result<Decoded, DecodeError> {
+fn contain<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Result<Decoded<'a>, DecodeError> {
     catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(DecodeError::damaged("the decoder cannot make sense of it")))
 }

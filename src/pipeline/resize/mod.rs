@@ -7,8 +7,9 @@
 
 mod convolve;
 
+use super::codec::{Pixels, RowDecoder};
 use super::color::Conversion;
-use crate::raster::{Pixmap, Size, View};
+use crate::raster::{Pixmap, Rect, Size, View};
 use convolve::{Convolver, Span};
 
 /// Lanczos-3 reaches three destination pixels to each side, or source pixels when enlarging.
@@ -20,16 +21,57 @@ const BAND_BYTES: usize = 4 << 20;
 /// Above this vertical reduction, rows are averaged in groups first: the window would grow with the reduction.
 const MAX_SHRINK: f64 = 32.0;
 
+/// A region of a decoded source, read row by row in ascending order.
+#[derive(Debug)]
+pub enum Source<'a, 'file> {
+    /// In memory.
+    View(View<'a>),
+    /// Decoded as rows are asked for.
+    Rows(&'a mut RowDecoder<'file>, Rect),
+}
+
+impl<'a, 'file> Source<'a, 'file> {
+    /// A region of a source.
+    /// # Panics
+    /// If the region is empty or does not lie in the source.
+    #[must_use]
+    pub fn new(pixels: &'a mut Pixels<'file>, region: Rect) -> Self {
+        assert!(region.lies_in(pixels.size()), "region {region:?} outside {}", pixels.size());
+        match pixels {
+            Pixels::Whole(pixmap) => Self::View(pixmap.view(region)),
+            Pixels::Rows(rows) => Self::Rows(rows, region),
+        }
+    }
+
+    const fn size(&self) -> Size {
+        match self {
+            Self::View(view) => view.size(),
+            Self::Rows(_, region) => region.size,
+        }
+    }
+
+    fn row(&mut self, row: u32) -> &[u8] {
+        match self {
+            Self::View(view) => view.row(row),
+            Self::Rows(rows, region) => {
+                let channels = rows.layout().channels();
+                let (first, n_pixels) = (region.x as usize, region.size.width as usize);
+                &rows.row(region.y + row)[first * channels..(first + n_pixels) * channels]
+            }
+        }
+    }
+}
+
 /// Brings a region of a source to `size` in 8-bit sRGB; `None` keeps its pixels as they are.
 #[must_use]
-pub fn run(source: View, size: Option<Size>, conversion: &Conversion) -> Pixmap {
+pub fn run(source: Source, size: Option<Size>, conversion: &Conversion) -> Pixmap {
     match size {
         Some(size) => Resampler::new(source, size, conversion).run(),
         None => copy(source, conversion),
     }
 }
 
-fn copy(source: View, conversion: &Conversion) -> Pixmap {
+fn copy(mut source: Source, conversion: &Conversion) -> Pixmap {
     let layout = conversion.output_layout();
     let size = source.size();
     let mut bytes = Vec::with_capacity(size.pixels() as usize * layout.channels());
@@ -46,8 +88,8 @@ fn copy(source: View, conversion: &Conversion) -> Pixmap {
     Pixmap::new(size, layout, bytes)
 }
 
-struct Resampler<'a> {
-    source: View<'a>,
+struct Resampler<'a, 'file> {
+    source: Source<'a, 'file>,
     size: Size,
     conversion: &'a Conversion,
     convolver: Convolver,
@@ -60,8 +102,8 @@ struct Resampler<'a> {
     first_row: u32,
 }
 
-impl<'a> Resampler<'a> {
-    fn new(source: View<'a>, size: Size, conversion: &'a Conversion) -> Self {
+impl<'a, 'file> Resampler<'a, 'file> {
+    fn new(source: Source<'a, 'file>, size: Size, conversion: &'a Conversion) -> Self {
         let from = source.size();
         let shrink = f64::from(from.height) / f64::from(size.height);
         Self {

@@ -35,7 +35,7 @@ fn gray(width: u32, height: u32, value: impl Fn(u32, u32) -> u8) -> Pixmap {
 
 fn resized(image: &Pixmap, width: u32, height: u32) -> Pixmap {
     let conversion = Conversion::new(None, image.layout());
-    run(image.view(Rect::whole(image.size())), Some(Size::new(width, height)), &conversion)
+    run(Source::View(image.view(Rect::whole(image.size()))), Some(Size::new(width, height)), &conversion)
 }
 
 /// Largest difference between our column and the reference in linear light, of 65535.

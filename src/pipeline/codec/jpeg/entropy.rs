@@ -273,8 +273,15 @@ fn coding(frame: &Frame, scan: &Scan) -> Option<Coding> {
     }
 }
 
+/// The value of `size` bits as ITU-T T.81 §F.2.2.1 extends them: the first bit tells the sign.
+pub(super) const fn extended(bits: u32, size: u32) -> i32 {
+    let value = bits as i32;
+    if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
+}
+
 /// Bits of entropy-coded data, most significant first; 0xFF00 stands for 0xFF, any other 0xFF ends the data.
-struct Bits<'a> {
+#[derive(Debug)]
+pub(super) struct Bits<'a> {
     rest: &'a [u8],
     /// The next bits, left-aligned.
     buffer: u64,
@@ -282,7 +289,7 @@ struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    const fn new(rest: &'a [u8]) -> Self {
+    pub(super) const fn new(rest: &'a [u8]) -> Self {
         Self { rest, buffer: 0, available: 0 }
     }
 
@@ -310,7 +317,7 @@ impl<'a> Bits<'a> {
     }
 
     #[inline]
-    fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
+    pub(super) fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
         let table = table.ok_or_else(|| DecodeError::damaged("a scan uses a Huffman table that is not defined"))?;
         if self.available < 32 {
             self.fill();
@@ -336,7 +343,7 @@ impl<'a> Bits<'a> {
     }
 
     /// At most 16 bits as a number.
-    fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
+    pub(super) fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
         if self.available < count {
             self.fill();
         }
@@ -346,7 +353,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Goes on behind the restart marker of this number, which must be the next thing in the data.
-    fn restart(&mut self, number: u8) -> Result<(), DecodeError> {
+    pub(super) fn restart(&mut self, number: u8) -> Result<(), DecodeError> {
         // A whole byte left over means data that no block has asked for.
         let is_aligned = self.available < 8;
         let fill = self.rest.iter().take_while(|&&byte| byte == 0xFF).count();

@@ -7,18 +7,25 @@
 mod encode;
 mod entropy;
 mod huffman;
+mod idct;
+mod rows;
 mod structure;
+mod upsample;
 
 use jpeg_decoder::ColorTransform;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use super::{DecodeError, Decoded, checked_size, exif};
+use super::{DecodeError, Decoded, Pixels, checked_size, exif};
 use crate::raster::{Format, Header, Layout, Orientation, Pixmap};
 use structure::{Process, Structure};
 
 pub(super) use encode::encode;
+pub use rows::RowDecoder;
+
+/// Sequential pictures above are decoded row by row: 128 MiB are 44 megapixels of RGB. Below, zune-jpeg is faster.
+const MAX_WHOLE_BYTES: u64 = 128 << 20;
 
 /// More scans than any encoder writes; each costs a pass over the picture. libjpeg-turbo's documentation names
 /// the attack: 5,001 scans in 186 KB took it 20 s.
@@ -32,9 +39,16 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes: decoded_bytes(&frame) })
 }
 
+/// What `decode` takes; of a file that is decoded row by row only two rows of MCUs, 64 rows at most, stand in memory.
+fn decoded_bytes(frame: &structure::Frame) -> u64 {
+    let whole = decoded_whole_bytes(frame);
+    let is_by_rows = frame.process == Process::Sequential && frame.has_usual_sampling() && whole > MAX_WHOLE_BYTES;
+    if is_by_rows { u64::from(frame.width) * 64 * frame.components.len() as u64 } else { whole }
+}
+
 /// A byte for each sample of the picture; progressive pictures also keep two for each coefficient, and what is not for
 /// zune-jpeg has its planes beside the picture.
-fn decoded_bytes(frame: &structure::Frame) -> u64 {
+fn decoded_whole_bytes(frame: &structure::Frame) -> u64 {
     let samples = frame.size().pixels() * frame.components.len() as u64;
     match frame.process {
         Process::Sequential if frame.has_usual_sampling() => samples,
@@ -43,16 +57,21 @@ fn decoded_bytes(frame: &structure::Frame) -> u64 {
     }
 }
 
-pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
+pub(super) fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     let structure = structure::read(source, MAX_SCANS)?;
     entropy::check(&structure)?;
+    if decoded_whole_bytes(&structure.frame) > MAX_WHOLE_BYTES
+        && let Some(rows) = RowDecoder::new(&structure)
+    {
+        return Ok(Decoded { pixels: Pixels::Rows(Box::new(rows)), profile: structure.profile() });
+    }
     let pixmap = match structure.frame.components.len() {
         1 => Pixmap::new(structure.frame.size(), Layout::Gray, decode_planes(source, &structure)?),
         3 => Pixmap::new(structure.frame.size(), Layout::Rgb, decode_planes(source, &structure)?),
         4 => Pixmap::new(structure.frame.size(), Layout::Cmyk, decode_inks(source, &structure)?),
         count => return Err(DecodeError::Unsupported(format!("a JPEG of {count} components"))),
     };
-    Ok(Decoded { pixmap, profile: structure.profile() })
+    Ok(Decoded { pixels: Pixels::Whole(pixmap), profile: structure.profile() })
 }
 
 /// Gray or RGB bytes.
@@ -103,3 +122,6 @@ fn decode_inks(source: &[u8], structure: &Structure) -> Result<Vec<u8>, DecodeEr
     }
     Ok(inks)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 const DHT: u8 = 0xC4;
+const DQT: u8 = 0xDB;
 const DRI: u8 = 0xDD;
 const DNL: u8 = 0xDC;
 const APP1: u8 = 0xE1;
@@ -32,6 +33,8 @@ pub(super) struct Component {
     /// Sampling factors, 1 to 4.
     pub(super) horizontal: u8,
     pub(super) vertical: u8,
+    /// Slot of the quantisation table.
+    pub(super) quantisation: u8,
 }
 
 /// The frame header.
@@ -101,9 +104,16 @@ pub(super) struct Structure<'a> {
     /// Adobe's colour transform: 0 none, 1 YCbCr, 2 YCCK.
     pub(super) adobe_transform: Option<u8>,
     profile_parts: BTreeMap<u8, (u8, &'a [u8])>,
+    /// Tables as they were last defined, in zigzag order.
+    quantisation: [Option<[u16; 64]>; 4],
 }
 
 impl Structure<'_> {
+    /// The table of a component; `None` if there is none.
+    pub(super) fn quantisation(&self, component: &Component) -> Option<[u16; 64]> {
+        self.quantisation.get(usize::from(component.quantisation)).copied().flatten()
+    }
+
     /// The ICC profile, if all its parts are there.
     pub(super) fn profile(&self) -> Option<Vec<u8>> {
         let count = self.profile_parts.first_key_value()?.1.0;
@@ -153,7 +163,8 @@ pub(super) fn read(source: &[u8], max_scans: usize) -> Result<Structure<'_>, Dec
         return Err(DecodeError::damaged("there is no scan"));
     }
     let adobe_transform = reader.adobe_transform;
-    Ok(Structure { frame, scans, has_end, adobe_transform, profile_parts: reader.profile_parts })
+    let (profile_parts, quantisation) = (reader.profile_parts, reader.quantisation);
+    Ok(Structure { frame, scans, has_end, adobe_transform, profile_parts, quantisation })
 }
 
 struct Segment<'a> {
@@ -168,6 +179,7 @@ struct Reader<'a> {
     exif: Option<&'a [u8]>,
     adobe_transform: Option<u8>,
     profile_parts: BTreeMap<u8, (u8, &'a [u8])>,
+    quantisation: [Option<[u16; 64]>; 4],
     dc_tables: [Option<std::rc::Rc<Table>>; 4],
     ac_tables: [Option<std::rc::Rc<Table>>; 4],
     restart_interval: u16,
@@ -181,6 +193,7 @@ impl<'a> Reader<'a> {
             exif: None,
             adobe_transform: None,
             profile_parts: BTreeMap::new(),
+            quantisation: [None; 4],
             dc_tables: [const { None }; 4],
             ac_tables: [const { None }; 4],
             restart_interval: 0,
@@ -220,6 +233,7 @@ impl<'a> Reader<'a> {
                 return Err(DecodeError::Unsupported(format!("JPEG with {kind}")));
             }
             DHT => self.huffman_tables(body)?,
+            DQT => self.quantisation_tables(body)?,
             DNL => return Err(DecodeError::Unsupported("JPEG with its height behind the first scan".to_owned())),
             DRI => {
                 let interval = body.first_chunk().ok_or_else(|| DecodeError::damaged("short restart interval"))?;
@@ -256,8 +270,8 @@ impl<'a> Reader<'a> {
             return Err(DecodeError::damaged("the frame header does not list its components"));
         }
         let mut components = Vec::new();
-        for &[id, sampling, _] in list {
-            let component = Component { id, horizontal: sampling >> 4, vertical: sampling & 15 };
+        for &[id, sampling, quantisation] in list {
+            let component = Component { id, horizontal: sampling >> 4, vertical: sampling & 15, quantisation };
             let is_legal = (1..=4).contains(&component.horizontal) && (1..=4).contains(&component.vertical);
             if !is_legal || components.iter().any(|other: &Component| other.id == id) {
                 return Err(DecodeError::damaged("impossible components in the frame header"));
@@ -270,6 +284,28 @@ impl<'a> Reader<'a> {
             height: u16::from_be_bytes([*h1, *h0]),
             components,
         });
+        Ok(())
+    }
+
+    fn quantisation_tables(&mut self, mut body: &[u8]) -> Result<(), DecodeError> {
+        while let Some((&precision_and_slot, rest)) = body.split_first() {
+            let (is_wide, slot) = (precision_and_slot >> 4 != 0, usize::from(precision_and_slot & 15));
+            let length = if is_wide { 128 } else { 64 };
+            let (values, rest) =
+                rest.split_at_checked(length).ok_or_else(|| DecodeError::damaged("short quantisation table"))?;
+            let table = std::array::from_fn(|index| {
+                if is_wide {
+                    u16::from_be_bytes([values[2 * index], values[2 * index + 1]])
+                } else {
+                    u16::from(values[index])
+                }
+            });
+            *self
+                .quantisation
+                .get_mut(slot)
+                .ok_or_else(|| DecodeError::damaged("a quantisation table for no slot"))? = Some(table);
+            body = rest;
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod encode;
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
-use super::{DecodeError, Decoded, checked_size, exif};
+use super::{DecodeError, Decoded, Pixels, checked_size, exif};
 use crate::raster::{Format, Header, Layout, Orientation, Pixmap, Size};
 
 pub(super) use encode::encode;
@@ -32,7 +32,7 @@ fn decoded_bytes(chunks: &chunks::Chunks, size: Size) -> u64 {
     size.pixels() * channels * if is_doubled { 3 } else { 1 }
 }
 
-pub(super) fn decode(source: &[u8]) -> Result<Decoded, DecodeError> {
+pub(super) fn decode(source: &[u8]) -> Result<Decoded<'static>, DecodeError> {
     let chunks = chunks::read(source)?;
     let size = checked_size(chunks.width, chunks.height)?;
     if !chunks.has_end {
@@ -74,7 +74,7 @@ impl From<DecodingError> for Failure {
     }
 }
 
-fn decode_with(source: &[u8], size: Size, profile: Profile) -> Result<Decoded, Failure> {
+fn decode_with(source: &[u8], size: Size, profile: Profile) -> Result<Decoded<'static>, Failure> {
     let mut options = png::DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(profile == Profile::Ignore);
@@ -98,7 +98,7 @@ fn decode_with(source: &[u8], size: Size, profile: Profile) -> Result<Decoded, F
         rows(&mut reader, depth, size, layout)?
     };
     reader.finish()?;
-    Ok(Decoded { pixmap: Pixmap::new(size, layout, bytes), profile })
+    Ok(Decoded { pixels: Pixels::Whole(Pixmap::new(size, layout, bytes)), profile })
 }
 
 type Reader<'a> = png::Reader<std::io::Cursor<&'a [u8]>>;
