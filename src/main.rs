@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pixlserv::cli::main(std::env::args())
+    pixlserv::cli::main(std::env::args_os())
 }

@@ -4,6 +4,8 @@ mod check;
 mod run;
 mod transform;
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -29,24 +31,31 @@ enum Command {
     Transform(transform::Arguments),
 }
 
+/// What `-` becomes before argh, which takes it for an option, sees it. No argument can hold a NUL.
+const STANDARD_STREAM: &str = "\0-";
+
 /// A command has not understood its arguments.
 const WRONG_USAGE: u8 = 2;
 
 /// Runs the program: 0 for success, 1 for a failure, 2 for wrong usage. Failures are told on standard error.
-pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let arguments: Vec<String> = arguments.skip(1).collect();
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Result<Vec<String>, OsString> = arguments.skip(1).map(OsString::into_string).collect();
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(argument) => return wrong_usage(&format!("The argument {} is not UTF-8.", argument.display())),
+    };
+    let named = |argument: &str| if argument == "-" { STANDARD_STREAM.to_owned() } else { argument.to_owned() };
+    let arguments: Vec<String> = arguments.iter().map(|argument| named(argument)).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let parsed = match Arguments::from_args(&["pixlserv"], &arguments) {
         Ok(parsed) => parsed,
         Err(exit) if exit.status.is_ok() => {
-            print!("{}", exit.output);
-            return ExitCode::SUCCESS;
+            return finish(say(&exit.output));
         }
         Err(exit) => return wrong_usage(&exit.output),
     };
     if parsed.version {
-        println!("pixlserv {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
+        return finish(say(concat!("pixlserv ", env!("CARGO_PKG_VERSION"), "\n")));
     }
     let result = match parsed.command {
         Some(Command::Run(arguments)) => run::run(&arguments),
@@ -54,6 +63,10 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         Some(Command::Transform(arguments)) => transform::run(&arguments),
         None => return wrong_usage("A command is needed: run, check or transform."),
     };
+    finish(result)
+}
+
+fn finish(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -61,6 +74,13 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes to standard output, which may be closed or full.
+fn say(text: &str) -> Result<(), String> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 fn wrong_usage(message: &str) -> ExitCode {

@@ -17,8 +17,8 @@ use crate::pipeline;
 use crate::service::{MemoryBudget, Service};
 use crate::store::LocalStorage;
 
-/// What decoded sources may take in memory together: eleven photographs of 8 megapixels. A larger one is decoded alone.
-const DECODED_BYTES: u64 = 256 << 20;
+/// What pixels may take in memory, over all requests: ten photographs of 8 megapixels. A larger one is made alone.
+const PIXEL_BYTES: u64 = 256 << 20;
 
 /// Serve images.
 #[derive(FromArgs)]
@@ -61,7 +61,7 @@ fn service(config: &Config) -> Result<Service, String> {
         catalog: config.catalog.clone(),
         storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
-        memory: MemoryBudget::new(DECODED_BYTES),
+        memory: MemoryBudget::new(PIXEL_BYTES, Duration::from_secs(u64::from(config.front_door.queue_timeout_s))),
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,
     })
@@ -78,7 +78,6 @@ fn listen(address: &ListenAddress) -> Result<Listener, String> {
 
 fn limits(door: &FrontDoor) -> Limits {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     Limits {
         max_connections: door.max_connections as usize,
         max_connections_per_address: door.max_connections_per_address as usize,
@@ -87,8 +86,7 @@ fn limits(door: &FrontDoor) -> Limits {
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),
         stop_timeout: seconds(door.drain_timeout_s),
-        threads,
-        max_requests_per_thread: (door.max_queue as usize).div_ceil(threads),
+        max_requests: door.max_queue as usize,
         ..Limits::default()
     }
 }

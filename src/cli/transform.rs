@@ -10,7 +10,7 @@ use crate::pipeline::{self, Limits, codec};
 use crate::plan::Plan;
 use crate::transform::{Catalog, Rules, Spec, Task};
 
-use super::describe;
+use super::{STANDARD_STREAM, describe};
 
 /// Transform one image without a server.
 #[derive(FromArgs)]
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         None => Config::default(),
     };
     // The operator at the command line may do what clients may not.
-    let rules = Rules { allow_custom: true, allow_scale: true, ..config.catalog.rules };
+    let rules = Rules { allow_custom: true, allow_scale: true, allow_originals: true, ..config.catalog.rules };
     let catalog = Catalog { named: config.catalog.named.clone(), rules };
     let source = read(&arguments.input)?;
     let encoded = transform(arguments, &catalog, &config, &source)?;
@@ -67,7 +67,7 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_STREAM) {
         let mut source = Vec::new();
         std::io::stdin().read_to_end(&mut source).map_err(|error| format!("cannot read standard input: {error}"))?;
         return Ok(source);
@@ -77,11 +77,18 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 /// The file appears whole or not at all: an existing one is not lost when writing fails.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_STREAM) {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
         return written.map_err(|error| format!("cannot write to standard output: {error}"));
     }
+    let cannot = |error| format!("cannot write {}: {error}", path.display());
+    // Devices and pipes are written to; a link stays one, and its target is replaced.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if target.exists() && !target.is_file() {
+        return std::fs::write(&target, bytes).map_err(cannot);
+    }
+    let path = target.as_path();
     let mut name = path.file_name().ok_or_else(|| format!("{} is no file name", path.display()))?.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -89,6 +96,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     written.map_err(|error| {
         // The first failure is the one to tell.
         let _ = std::fs::remove_file(&temporary);
-        format!("cannot write {}: {error}", path.display())
+        cannot(error)
     })
 }

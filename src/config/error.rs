@@ -6,9 +6,7 @@ use std::fmt;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
-    #[error(
-        "cannot read the configuration {file}: {source}; pass the path of a YAML file, config/example.yaml shows every key"
-    )]
+    #[error("cannot read the configuration {file}, pass the path of a YAML file (config/example.yaml shows every key)")]
     Unreadable { file: String, source: std::io::Error },
     #[error("the configuration {file} is larger than {max} bytes")]
     TooLarge { file: String, max: u64 },

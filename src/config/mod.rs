@@ -192,6 +192,10 @@ impl Config {
             local_path,
             data_path: file.data_path.map_or_else(|| PathBuf::from("data"), |path| path.0),
             listen: match file.listen {
+                Some(addresses) if addresses.0.is_empty() => {
+                    let message = "must name an address at least, such as 127.0.0.1:3000".to_owned();
+                    return Err(invalid(yaml::fault_at(text, &[Step::Key("listen")], message)));
+                }
                 Some(addresses) => addresses.0,
                 None => vec![environment.listen()?],
             },

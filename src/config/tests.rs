@@ -123,6 +123,7 @@ fn wrong_values_are_named_with_key_and_line() {
     refused("cache: {strategy: FIFO}", "cache.strategy: must be LRU or LFU, got \"FIFO\"");
     refused("cache: {limit: -5}", "cache.limit: must be 0 to ");
     refused("http: {head-timeout: 0}", "http.head-timeout: must be 1 to 3600, got 0");
+    refused("max-age: 1\nlisten: []", "line 2, column 9: listen: must name an address at least");
     refused("listen: nowhere", "listen: must be address:port");
     refused("trusted-proxies: [10.0.0.0/33]", "trusted-proxies[0]: ");
     refused("cors-allow-origins: example.com", "cors-allow-origins: ");
@@ -198,7 +199,7 @@ fn what_is_no_configuration_is_refused_fast() {
 fn files_that_cannot_be_read_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let load = |name: &str| Config::load(&folder.path().join(name), &Environment::default()).unwrap_err().to_string();
-    assert!(load("missing.yaml").contains("config/example.yaml shows every key"));
+    assert!(load("missing.yaml").contains("(config/example.yaml shows every key)"));
     std::fs::write(folder.path().join("large.yaml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(load("large.yaml").ends_with("is larger than 1048576 bytes"));
     std::fs::write(folder.path().join("binary.yaml"), [0xFF, 0xFE, 0]).unwrap();

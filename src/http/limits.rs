@@ -42,9 +42,9 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// Threads that run handlers; at least 1.
     pub threads: usize,
-    /// Requests running or waiting, for each thread; more are answered 503 at once. At least 1. Cheap answers leave
-    /// fast, so this may be many: `queue_timeout` is what bounds the wait.
-    pub max_requests_per_thread: usize,
+    /// Requests running or waiting; more are answered 503 at once. At least 1. Cheap answers leave fast, so this may be
+    /// many: `queue_timeout` is what bounds the wait.
+    pub max_requests: usize,
     /// A request that no thread has begun after this time is answered 503.
     pub queue_timeout: Duration,
 }
@@ -70,7 +70,7 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             threads: thread::available_parallelism().map_or(1, usize::from),
-            max_requests_per_thread: 512,
+            max_requests: 256,
             queue_timeout: Duration::from_secs(10),
         }
     }

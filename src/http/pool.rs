@@ -38,7 +38,7 @@ impl Pool {
             .panic_handler(|panic| log_panic(0, panic))
             .build()
             .map_err(io::Error::other)?;
-        let max_load = n_threads.saturating_mul(limits.max_requests_per_thread.max(1));
+        let max_load = limits.max_requests.max(1);
         Ok(Self { threads, load: Arc::default(), max_load, max_wait: limits.queue_timeout })
     }
 

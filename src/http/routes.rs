@@ -1,6 +1,6 @@
 //! Which path means what, and the answers' headers. The only place that knows URLs.
 
-use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED};
+use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::conditional::{is_not_modified, not_modified};
@@ -130,7 +130,12 @@ fn refuse(request: &Request, error: &ServiceError) -> Response {
     if status.is_server_error() {
         tracing::error!(id = request.id, "{}", service::chain(error));
     }
-    Response::text(status, text)
+    let response = Response::text(status, text);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    } else {
+        response
+    }
 }
 
 fn header(text: &str) -> HeaderValue {

@@ -25,6 +25,7 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
+        ServiceError::Busy => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
         ServiceError::OverlaysUnsupported => (StatusCode::NOT_IMPLEMENTED, error.to_string()),
     }
 }

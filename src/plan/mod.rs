@@ -90,6 +90,15 @@ impl Plan {
         })
     }
 
+    /// What the answer takes in memory while it is made, in bytes, at most: its pixels, a copy that is turned or made
+    /// gray, and the encoder's working memory.
+    #[must_use]
+    pub fn output_bytes(&self) -> u64 {
+        let copies = 1 + u64::from(!self.orientation.is_normal()) + u64::from(self.grayscale);
+        // Four channels, and the two bytes a coefficient that a JPEG encoder keeps for optimised tables.
+        self.output().pixels() * (4 * copies + 6)
+    }
+
     /// Width and height of the answer.
     #[must_use]
     pub fn output(&self) -> Size {

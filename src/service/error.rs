@@ -18,6 +18,9 @@ pub enum ServiceError {
     /// The source cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The memory for pixels was taken for too long.
+    #[error("too busy, try again")]
+    Busy,
     /// The transformation has a watermark or texts.
     #[error("watermarks and texts are not supported yet")]
     OverlaysUnsupported,

@@ -25,7 +25,7 @@ pub struct Service {
     pub storage: LocalStorage,
     /// What a source may cost.
     pub limits: Limits,
-    /// What all sources together may take in memory.
+    /// What pixels may take in memory, over all requests.
     pub memory: MemoryBudget,
     /// Quality of JPEG answers.
     pub jpeg_quality: JpegQuality,
@@ -84,7 +84,8 @@ pub fn make_image(service: &Service, answer: Answer) -> Result<Encoded, ServiceE
     let header = codec::probe(&source, service.limits)?;
     let max_output_side = service.catalog.rules.max_output_side;
     let plan = Plan::new(transformation, scale, &header, service.jpeg_quality, max_output_side)?;
-    let _reservation = service.memory.reserve(header.decoded_bytes);
+    let bytes = header.decoded_bytes + plan.output_bytes();
+    let _reservation = service.memory.reserve(bytes).ok_or(ServiceError::Busy)?;
     Ok(pipeline::run(&source, &plan)?)
 }
 

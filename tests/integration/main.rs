@@ -4,6 +4,7 @@
 
 mod abuse;
 mod architecture;
+mod command;
 mod corpus;
 mod formats;
 mod methods;

@@ -31,7 +31,7 @@ fn a_stalled_body_holds_nobody_for_long() {
 #[test]
 fn a_full_queue_says_so_and_health_passes_it() {
     let (handler, started, gate) = holding();
-    let server = Server::with(Limits { threads: 1, max_requests_per_thread: 1, ..patient() }, handler);
+    let server = Server::with(Limits { threads: 1, max_requests: 1, ..patient() }, handler);
     let mut held = BufReader::new(server.connect());
     held.get_mut().write_all(&get("/hold")).unwrap();
     started.recv_timeout(PATIENCE).unwrap();

@@ -13,6 +13,9 @@ use crate::raster::{Format, Header, Layout, Pixmap, Size};
 
 pub use jpeg::RowDecoder;
 
+/// The longest side that is read; JPEG allows no more, and working memory grows with the width.
+const MAX_SIDE: u32 = 65_535;
+
 /// What a source may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -130,6 +133,10 @@ fn contain<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Res
 /// Checks what a header says of width and height.
 fn checked_size(width: u32, height: u32) -> Result<Size, DecodeError> {
     let size = Size::new(width, height);
+    let side = width.max(height);
+    if side > MAX_SIDE {
+        return Err(DecodeError::Unsupported(format!("a side of {side} pixels, at most {MAX_SIDE} are read")));
+    }
     if size.is_empty() { Err(DecodeError::damaged("width or height is 0")) } else { Ok(size) }
 }
 
