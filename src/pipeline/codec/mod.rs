@@ -1,6 +1,6 @@
-//! Files to pixels and back. The decoders are libraries; around them stands a wall: limits from the header before
-//! anything is decoded, files that a library gets wrong or shows in part are refused or decoded by another, and a
-//! panic inside a library is an error of that file.
+//! Files to pixels and back. The decoders are libraries, but for JPEGs too large to hold. Around them stands a wall:
+//! limits from the header before anything is decoded, files that a library gets wrong or shows in part are refused or
+//! decoded by another, and a panic inside a library is an error of that file.
 
 mod exif;
 mod jpeg;

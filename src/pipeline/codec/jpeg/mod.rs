@@ -2,7 +2,8 @@
 //!
 //! zune-jpeg is fast, but wrong or unwilling for several scans of a sequential picture and for unusual sampling
 //! factors; jpeg-decoder takes those, and four components. Both show cut or contradictory data as a gray rest, so
-//! the entropy-coded data is walked through before (`entropy`).
+//! the entropy-coded data is walked through before (`entropy`). Sequential pictures that should not stand in memory
+//! whole are decoded row by row by ours (`rows`).
 
 mod encode;
 mod entropy;
