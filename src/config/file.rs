@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::cache::Strategy;
 use super::network::{AddressRange, ListenAddress, Origin};
-use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word};
+use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
 use crate::plan::JpegQuality;
 use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};
 
@@ -16,7 +16,7 @@ const YEAR_S: i64 = 366 * DAY_S;
 
 /// The whole file. What is not written is `None`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of settings")]
 pub(super) struct ConfigFile {
     pub(super) allow_custom_transformations: Option<Flag>,
     pub(super) allow_custom_scale: Option<Flag>,
@@ -46,14 +46,14 @@ pub(super) struct ConfigFile {
 pub(super) type Flag = Word<Boolean>;
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of get and upload")]
 pub(super) struct AuthorisationSection {
     pub(super) get: Option<Flag>,
     pub(super) upload: Option<Flag>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of cache settings")]
 pub(super) struct CacheSection {
     pub(super) enabled: Option<Flag>,
     pub(super) limit: Option<Number<u64, 0, { i64::MAX }>>,
@@ -63,7 +63,7 @@ pub(super) struct CacheSection {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of http settings")]
 pub(super) struct HttpSection {
     pub(super) max_connections: Option<Number<u32, 1, 100_000>>,
     pub(super) max_connections_per_address: Option<Number<u32, 0, 100_000>>,
@@ -76,7 +76,7 @@ pub(super) struct HttpSection {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with name and parameters")]
 pub(super) struct TransformationSection {
     pub(super) name: Word<TransformationName>,
     pub(super) parameters: Word<Params>,
@@ -86,7 +86,7 @@ pub(super) struct TransformationSection {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with source")]
 pub(super) struct WatermarkSection {
     pub(super) source: Word<SourcePath>,
     pub(super) gravity: Option<Word<Gravity>>,
@@ -95,12 +95,14 @@ pub(super) struct WatermarkSection {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with content")]
 pub(super) struct TextSection {
     pub(super) content: Word<String>,
     pub(super) gravity: Option<Word<Gravity>>,
     pub(super) x_pos: Option<Whole<Offset>>,
     pub(super) y_pos: Option<Whole<Offset>>,
+    // An unquoted #fff is a comment, which leaves nothing: never the default.
+    #[serde(default, deserialize_with = "given")]
     pub(super) color: Option<Word<Color>>,
     pub(super) font: Option<Word<PathBuf>>,
     pub(super) size: Option<Whole<TextSize>>,

@@ -59,6 +59,11 @@ impl<T: FromText> Visitor<'_> for WordVisitor<T> {
     }
 }
 
+/// For an optional key that must have a value where it is written.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A whole number that `T` accepts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole<T>(pub(super) T);
