@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::{describe, say};
+use super::{accept, describe, say};
 use crate::config::{Config, Environment};
 
 /// Validate a configuration and explain it.
@@ -19,9 +19,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
     let notes: String = config.unsupported().iter().map(|sentence| format!("note: {sentence}\n")).collect();
-    say(&format!("{}\n{notes}", config.explain()))?;
-    match &config.refusals()[..] {
-        [] => Ok(()),
-        refusals => Err(refusals.join("\n")),
-    }
+    say(format!("{}\n{notes}", config.explain()))?;
+    accept(&config)
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
+use crate::config::Config;
 use crate::service::chain as describe;
 
 /// Transform and serve images over HTTP.
@@ -76,10 +77,16 @@ fn finish(result: Result<(), String>) -> ExitCode {
     }
 }
 
+/// Refuses a configuration that asks for what must not be ignored.
+fn accept(config: &Config) -> Result<(), String> {
+    let refusals = config.refusals();
+    if refusals.is_empty() { Ok(()) } else { Err(refusals.join("\n")) }
+}
+
 /// Writes to standard output, which may be closed or full.
-fn say(text: &str) -> Result<(), String> {
+fn say(text: impl AsRef<[u8]>) -> Result<(), String> {
     let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_ref()).and_then(|()| stdout.flush());
     written.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 

@@ -10,7 +10,7 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::describe;
+use super::{accept, describe};
 use crate::config::{Config, Environment, FrontDoor, ListenAddress};
 use crate::http::{self, Handlers, Limits, Listener, Stop, routes};
 use crate::pipeline;
@@ -31,9 +31,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
-    if let [_, ..] = &config.refusals()[..] {
-        return Err(config.refusals().join("\n"));
-    }
+    accept(&config)?;
     log_to_stderr();
     tracing::info!("pixlserv {} with {}", env!("CARGO_PKG_VERSION"), arguments.config.display());
     tracing::info!("storage: {}", config.storage.1);

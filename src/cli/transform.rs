@@ -1,6 +1,6 @@
 //! `pixlserv transform`: the pipeline of the server, without a server.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
@@ -8,9 +8,10 @@ use argh::FromArgs;
 use crate::config::{Config, Environment};
 use crate::pipeline::{self, Limits, codec};
 use crate::plan::Plan;
+use crate::service::ServiceError;
 use crate::transform::{Catalog, Rules, Spec, Task};
 
-use super::{STANDARD_STREAM, describe};
+use super::{STANDARD_STREAM, describe, say};
 
 /// Transform one image without a server.
 #[derive(FromArgs)]
@@ -57,7 +58,7 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
         Task::Transform(transformation, scale) => (transformation, scale),
     };
     if transformation.draws() {
-        return Err("watermarks and texts are not supported yet".to_owned());
+        return Err(describe(&ServiceError::OverlaysUnsupported));
     }
     let limits = Limits { max_source_pixels: config.max_source_pixels };
     let header = codec::probe(source, limits).map_err(|error| describe(&error))?;
@@ -78,9 +79,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 /// The file appears whole or not at all: an existing one is not lost when writing fails.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     if path == Path::new(STANDARD_STREAM) {
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-        return written.map_err(|error| format!("cannot write to standard output: {error}"));
+        return say(bytes);
     }
     let cannot = |error| format!("cannot write {}: {error}", path.display());
     // Devices and pipes are written to; a link stays one, and its target is replaced.

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use super::limits::Limits;
 use super::request::Request;
@@ -118,6 +117,5 @@ fn internal_error() -> Response {
 
 /// The answer to more work than the queue or the process holds.
 pub(super) fn overloaded() -> Response {
-    let response = Response::text(StatusCode::SERVICE_UNAVAILABLE, "overloaded, try again\n");
-    response.with(RETRY_AFTER, HeaderValue::from_static("1"))
+    Response::unavailable("overloaded, try again\n")
 }

@@ -1,6 +1,6 @@
 //! Which path means what, and the answers' headers. The only place that knows URLs.
 
-use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::conditional::{is_not_modified, not_modified};
@@ -65,7 +65,11 @@ fn is_key(text: &str) -> bool {
 pub fn answer_inline(request: &Request) -> Option<Response> {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     let is_health = is_read && request.target.path == "/health";
-    is_health.then(|| Response::text(StatusCode::OK, "ok").with(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+    is_health.then(health)
+}
+
+fn health() -> Response {
+    Response::text(StatusCode::OK, "ok").with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
 /// Answers any request.
@@ -80,7 +84,7 @@ pub fn answer(service: &Service, request: &Request) -> Response {
     }
     match route {
         Route::Index => Response::text(StatusCode::OK, "It works!"),
-        Route::Health => answer_inline(request).unwrap_or_else(|| Response::text(StatusCode::OK, "ok")),
+        Route::Health => health(),
         // No key can exist yet, so every given one is wrong.
         Route::Image { key: Some(_), .. } | Route::Upload { key: Some(_) } => {
             Response::text(StatusCode::UNAUTHORIZED, "API key invalid or missing")
@@ -130,11 +134,9 @@ fn refuse(request: &Request, error: &ServiceError) -> Response {
     if status.is_server_error() {
         tracing::error!(id = request.id, "{}", service::chain(error));
     }
-    let response = Response::text(status, text);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.with(RETRY_AFTER, HeaderValue::from_static("1"))
-    } else {
-        response
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Response::unavailable(text),
+        status => Response::text(status, text),
     }
 }
 

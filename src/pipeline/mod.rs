@@ -38,6 +38,6 @@ pub fn render(source: &[u8], plan: &Plan) -> Result<Pixmap, DecodeError> {
     let framed = resize::Source::new(&mut decoded.pixels, plan.crop);
     let image = resize::run(framed, plan.resize, &conversion);
     drop(decoded);
-    let image = if plan.grayscale { grayscale::run(&image) } else { image };
+    let image = if plan.grayscale { grayscale::run(image) } else { image };
     Ok(orient::run(image, plan.orientation))
 }

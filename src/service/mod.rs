@@ -9,7 +9,6 @@ use ring::digest::{SHA256, digest};
 
 use crate::pipeline::{self, Encoded, Limits, codec};
 use crate::plan::{JpegQuality, Plan};
-use crate::raster::Format;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, Spec, Task, Variant};
 
@@ -78,7 +77,8 @@ pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, S
 pub fn make_image(service: &Service, answer: Answer) -> Result<Encoded, ServiceError> {
     let source = answer.found.read()?;
     let (transformation, scale) = match &answer.task {
-        Task::Original => return original(source),
+        // The stored bytes, if they are an image at all.
+        Task::Original => return Ok(Encoded { format: codec::format_of(&source)?, bytes: source }),
         Task::Transform(transformation, scale) => (transformation, *scale),
     };
     let header = codec::probe(&source, service.limits)?;
@@ -87,14 +87,6 @@ pub fn make_image(service: &Service, answer: Answer) -> Result<Encoded, ServiceE
     let bytes = header.decoded_bytes + plan.output_bytes();
     let _reservation = service.memory.reserve(bytes).ok_or(ServiceError::Busy)?;
     Ok(pipeline::run(&source, &plan)?)
-}
-
-/// The stored bytes, if they are an image at all.
-fn original(source: Vec<u8>) -> Result<Encoded, ServiceError> {
-    match Format::of(&source) {
-        Some(format) => Ok(Encoded { format, bytes: source }),
-        None => Err(codec::DecodeError::Unsupported("the file is neither JPEG nor PNG".to_owned()).into()),
-    }
 }
 
 fn tag(service: &Service, request: &ImageRequest, task: &Task, found: &Found) -> String {

@@ -92,8 +92,7 @@ impl Pixels<'_> {
 /// # Errors
 /// If it is no JPEG or PNG, its header is damaged, or it has more pixels than allowed.
 pub fn probe(source: &[u8], limits: Limits) -> Result<Header, DecodeError> {
-    let format = Format::of(source).ok_or_else(|| DecodeError::Unsupported(unknown(source)))?;
-    let header = match format {
+    let header = match format_of(source)? {
         Format::Jpeg => jpeg::probe(source)?,
         Format::Png => png::probe(source)?,
     };
@@ -108,11 +107,17 @@ pub fn probe(source: &[u8], limits: Limits) -> Result<Header, DecodeError> {
 /// # Errors
 /// If it is cut, damaged, or of a kind that is not read.
 pub fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
-    match Format::of(source) {
-        Some(Format::Jpeg) => contain(|| jpeg::decode(source)),
-        Some(Format::Png) => contain(|| png::decode(source)),
-        None => Err(DecodeError::Unsupported(unknown(source))),
+    match format_of(source)? {
+        Format::Jpeg => contain(|| jpeg::decode(source)),
+        Format::Png => contain(|| png::decode(source)),
     }
+}
+
+/// The format of a source, told from its first bytes.
+/// # Errors
+/// If it is neither JPEG nor PNG; names what it is instead, if that is known.
+pub fn format_of(source: &[u8]) -> Result<Format, DecodeError> {
+    Format::of(source).ok_or_else(|| DecodeError::Unsupported(unknown(source)))
 }
 
 /// Encodes a picture without any metadata; sRGB is what readers assume then.

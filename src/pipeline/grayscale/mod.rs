@@ -8,9 +8,9 @@ use crate::raster::{Layout, Pixmap};
 /// The picture as one channel of gray.
 /// # Panics
 /// If the picture holds CMYK, which the pipeline has converted by now.
-pub(super) fn run(image: &Pixmap) -> Pixmap {
+pub(super) fn run(image: Pixmap) -> Pixmap {
     let bytes = match image.layout() {
-        Layout::Gray => return image.clone(),
+        Layout::Gray => return image,
         Layout::GrayAlpha => scalar::luma_of_gray_alpha(image.bytes().as_chunks().0),
         Layout::Rgb => scalar::luma_of_rgb(image.bytes().as_chunks().0),
         Layout::Rgba => scalar::luma_of_rgba(image.bytes().as_chunks().0),

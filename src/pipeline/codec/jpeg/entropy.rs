@@ -41,7 +41,7 @@ struct Blocks {
 impl Blocks {
     fn new(frame: &Frame, index: usize) -> Self {
         let component = frame.components[index];
-        let (h_max, v_max) = largest_factors(frame);
+        let (h_max, v_max) = frame.largest_factors();
         let samples = |side: u16, factor: u8, max: u32| (u32::from(side) * u32::from(factor)).div_ceil(max);
         let columns = samples(frame.width, component.horizontal, h_max).div_ceil(8);
         let rows = samples(frame.height, component.vertical, v_max).div_ceil(8);
@@ -50,13 +50,6 @@ impl Blocks {
         let n_blocks = if frame.process == Process::Progressive { stride as usize * padded_rows as usize } else { 0 };
         Self { columns, rows, stride, is_begun: false, nonzero: vec![0; n_blocks] }
     }
-}
-
-fn largest_factors(frame: &Frame) -> (u32, u32) {
-    let largest = |factor: fn(&super::structure::Component) -> u8| {
-        u32::from(frame.components.iter().map(factor).max().unwrap_or(1))
-    };
-    (largest(|component| component.horizontal), largest(|component| component.vertical))
 }
 
 /// What a block of a scan consists of.
@@ -114,7 +107,7 @@ impl<'a> Walk<'a> {
             let blocks = &blocks[component.index];
             return (blocks.columns, blocks.rows);
         }
-        let (h_max, v_max) = largest_factors(self.frame);
+        let (h_max, v_max) = self.frame.largest_factors();
         (u32::from(self.frame.width).div_ceil(8 * h_max), u32::from(self.frame.height).div_ceil(8 * v_max))
     }
 
@@ -141,39 +134,12 @@ impl<'a> Walk<'a> {
         let mut unused = 0;
         let nonzero = nonzero.unwrap_or(&mut unused);
         match self.coding {
-            Coding::Whole => self.whole(component),
-            Coding::DcFirst => self.skip_mean(component.dc_table.as_deref()),
+            Coding::Whole => sequential_block(&mut self.bits, component, |_, _| {}),
+            Coding::DcFirst => mean(&mut self.bits, component.dc_table.as_deref()).map(drop),
             Coding::DcRefine => self.bits.skip(1),
             Coding::AcFirst => self.first_band(component.ac_table.as_deref(), nonzero),
             Coding::AcRefine => self.refine_band(component.ac_table.as_deref(), nonzero),
         }
-    }
-
-    fn skip_mean(&mut self, table: Option<&Table>) -> Result<(), DecodeError> {
-        let size = self.bits.symbol(table)?;
-        if size > 16 {
-            return Err(DecodeError::damaged("an impossible difference"));
-        }
-        self.bits.skip(u32::from(size))
-    }
-
-    fn whole(&mut self, component: &ScanComponent) -> Result<(), DecodeError> {
-        self.skip_mean(component.dc_table.as_deref())?;
-        let table = component.ac_table.as_deref();
-        let mut position = 1;
-        while position < 64 {
-            let symbol = self.bits.symbol(table)?;
-            let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-            match (zeros, size) {
-                (15, 0) => position += 16,
-                (_, 0) => break,
-                _ => {
-                    position += zeros + 1;
-                    self.bits.skip(size)?;
-                }
-            }
-        }
-        if position > 64 { Err(DecodeError::damaged("more than 64 coefficients in a block")) } else { Ok(()) }
     }
 
     fn first_band(&mut self, table: Option<&Table>, nonzero: &mut u64) -> Result<(), DecodeError> {
@@ -273,8 +239,50 @@ fn coding(frame: &Frame, scan: &Scan) -> Option<Coding> {
     }
 }
 
+/// Reads a block of a sequential scan (ITU-T T.81 §F.2.2): `coefficient` gets the zigzag position and the value of each
+/// that is not zero; at position 0 the difference to the mean before. Checking and decoding both read blocks here, so
+/// that what was checked can be decoded.
+/// # Errors
+/// If the data ends early, holds a code that is in no table, or more than 64 coefficients.
+#[inline]
+pub(super) fn sequential_block(
+    bits: &mut Bits,
+    component: &ScanComponent,
+    mut coefficient: impl FnMut(usize, i32),
+) -> Result<(), DecodeError> {
+    coefficient(0, mean(bits, component.dc_table.as_deref())?);
+    let table = component.ac_table.as_deref();
+    let mut position = 1;
+    while position < 64 {
+        let symbol = bits.symbol(table)?;
+        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        match (zeros, size) {
+            (15, 0) => position += 16,
+            (_, 0) => break,
+            _ => {
+                let value = extended(bits.read(size)?, size);
+                position += zeros + 1;
+                if position <= 64 {
+                    coefficient(position - 1, value);
+                }
+            }
+        }
+    }
+    if position > 64 { Err(DecodeError::damaged("more than 64 coefficients in a block")) } else { Ok(()) }
+}
+
+/// The difference of a block's mean to the one before.
+#[inline]
+fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i32, DecodeError> {
+    let size = u32::from(bits.symbol(table)?);
+    if size > 16 {
+        return Err(DecodeError::damaged("an impossible difference"));
+    }
+    Ok(extended(bits.read(size)?, size))
+}
+
 /// The value of `size` bits as ITU-T T.81 §F.2.2.1 extends them: the first bit tells the sign.
-pub(super) const fn extended(bits: u32, size: u32) -> i32 {
+const fn extended(bits: u32, size: u32) -> i32 {
     let value = bits as i32;
     if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
 }
@@ -317,7 +325,7 @@ impl<'a> Bits<'a> {
     }
 
     #[inline]
-    pub(super) fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
+    fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
         let table = table.ok_or_else(|| DecodeError::damaged("a scan uses a Huffman table that is not defined"))?;
         if self.available < 32 {
             self.fill();
@@ -343,7 +351,8 @@ impl<'a> Bits<'a> {
     }
 
     /// At most 16 bits as a number.
-    pub(super) fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
+    #[inline]
+    fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
         if self.available < count {
             self.fill();
         }

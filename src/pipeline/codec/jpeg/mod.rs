@@ -37,31 +37,24 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     let frame = head.frame.ok_or_else(|| DecodeError::damaged("there is no frame header before the first scan"))?;
     let stored = checked_size(u32::from(frame.width), u32::from(frame.height))?;
     let orientation = head.exif.map_or(Orientation::NORMAL, exif::orientation);
-    Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes: decoded_bytes(&frame) })
+    Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes: decoded_bytes(&frame, head.n_first) })
 }
 
-/// What `decode` takes; of a file that is decoded row by row only two rows of MCUs, 64 rows at most, stand in memory.
-fn decoded_bytes(frame: &structure::Frame) -> u64 {
-    let whole = decoded_whole_bytes(frame);
-    let is_by_rows = frame.process == Process::Sequential && frame.has_usual_sampling() && whole > MAX_WHOLE_BYTES;
-    if is_by_rows { u64::from(frame.width) * 64 * frame.components.len() as u64 } else { whole }
-}
-
-/// A byte for each sample of the picture; progressive pictures also keep two for each coefficient, and what is not for
-/// zune-jpeg has its planes beside the picture.
-fn decoded_whole_bytes(frame: &structure::Frame) -> u64 {
-    let samples = frame.size().pixels() * frame.components.len() as u64;
+/// A byte for each sample of the picture. Progressive pictures also keep two for each coefficient, and what is not for
+/// zune-jpeg has its planes beside the picture. `RowDecoder` takes less, but a header cannot tell whether it will do.
+fn decoded_bytes(frame: &structure::Frame, n_first: usize) -> u64 {
+    let is_one_scan = n_first == frame.components.len();
     match frame.process {
-        Process::Sequential if frame.has_usual_sampling() => samples,
-        Process::Sequential => samples * 2,
-        Process::Progressive => samples * 3,
+        Process::Sequential if is_one_scan && frame.has_usual_sampling() => frame.samples(),
+        Process::Sequential => frame.samples() * 2,
+        Process::Progressive => frame.samples() * 3,
     }
 }
 
 pub(super) fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     let structure = structure::read(source, MAX_SCANS)?;
     entropy::check(&structure)?;
-    if decoded_whole_bytes(&structure.frame) > MAX_WHOLE_BYTES
+    if structure.frame.samples() > MAX_WHOLE_BYTES
         && let Some(rows) = RowDecoder::new(&structure)
     {
         return Ok(Decoded { pixels: Pixels::Rows(Box::new(rows)), profile: structure.profile() });

@@ -4,7 +4,7 @@
 //! The arithmetic is that of libjpeg's accurate integer method: the inverse DCT of Loeffler, Ligtenberg and Moschytz in
 //! 13-bit fixed point, triangle filters for chroma of half size, and the conversion of JFIF 1.02 in 16-bit fixed point.
 
-use super::entropy::{Bits, extended};
+use super::entropy::{Bits, sequential_block};
 use super::idct;
 use super::structure::{Process, Scan, Structure};
 use super::{DecodeError, upsample};
@@ -60,10 +60,7 @@ impl<'a> RowDecoder<'a> {
         if frame.process != Process::Sequential || !is_whole || is_rgb {
             return None;
         }
-        let largest = |factors: fn(u8, u8) -> u8| {
-            frame.components.iter().map(|one| u32::from(factors(one.horizontal, one.vertical))).max().unwrap_or(1)
-        };
-        let (h_max, v_max) = (largest(|h, _| h), largest(|_, v| v));
+        let (h_max, v_max) = frame.largest_factors();
         let size = frame.size();
         // A scan of one component has MCUs of one block, whatever its sampling factors say.
         let is_single = frame.components.len() == 1;
@@ -149,32 +146,18 @@ impl<'a> RowDecoder<'a> {
     fn component(&mut self, index: usize, x: u32) -> Result<(), DecodeError> {
         let component = &self.scan.components[index];
         let plane = &mut self.planes[component.index];
-        let (dc, ac) = (component.dc_table.as_deref(), component.ac_table.as_deref());
         let top = plane.rows.len() - plane.stride * plane.blocks.1 as usize * 8;
         for row in 0..plane.blocks.1 {
             for column in 0..plane.blocks.0 {
                 let mut block = [0i32; 64];
-                let size = self.bits.symbol(dc)?;
-                let difference = extended(self.bits.read(u32::from(size))?, u32::from(size));
-                plane.prediction = plane.prediction.wrapping_add(difference);
-                block[0] = plane.prediction.wrapping_mul(i32::from(plane.quantisation[0]));
-                let mut position = 1;
-                while position < 64 {
-                    let symbol = self.bits.symbol(ac)?;
-                    let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-                    match (zeros, size) {
-                        (15, 0) => position += 16,
-                        (_, 0) => break,
-                        _ => {
-                            position += zeros;
-                            let value = extended(self.bits.read(size)?, size);
-                            let natural = NATURAL.get(position).copied().unwrap_or_default();
-                            block[usize::from(natural)] =
-                                value.wrapping_mul(i32::from(plane.quantisation[position.min(63)]));
-                            position += 1;
-                        }
+                sequential_block(&mut self.bits, component, |position, value| match position {
+                    0 => plane.prediction = plane.prediction.wrapping_add(value),
+                    _ => {
+                        let step = i32::from(plane.quantisation[position]);
+                        block[usize::from(NATURAL[position])] = value.wrapping_mul(step);
                     }
-                }
+                })?;
+                block[0] = plane.prediction.wrapping_mul(i32::from(plane.quantisation[0]));
                 let left = (x * plane.blocks.0 + column) as usize * 8;
                 let start = top + row as usize * 8 * plane.stride + left;
                 idct::idct(&block, &mut plane.rows[start..], plane.stride);

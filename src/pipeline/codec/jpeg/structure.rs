@@ -51,6 +51,17 @@ impl Frame {
         Size::new(u32::from(self.width), u32::from(self.height))
     }
 
+    /// The largest sampling factors of the components: a row of MCUs is 8 times as many pixels high and wide.
+    pub(super) fn largest_factors(&self) -> (u32, u32) {
+        let largest = |factor: fn(&Component) -> u8| u32::from(self.components.iter().map(factor).max().unwrap_or(1));
+        (largest(|component| component.horizontal), largest(|component| component.vertical))
+    }
+
+    /// Samples of all components at full size: the bytes of the decoded picture.
+    pub(super) fn samples(&self) -> u64 {
+        self.size().pixels() * self.components.len() as u64
+    }
+
     /// Gray, or three components of which the first has all the detail, at a power of two of the others.
     pub(super) fn has_usual_sampling(&self) -> bool {
         match &self.components[..] {
@@ -92,6 +103,8 @@ pub(super) struct Head<'a> {
     pub(super) frame: Option<Frame>,
     /// The TIFF structure of the first EXIF segment.
     pub(super) exif: Option<&'a [u8]>,
+    /// How many components the first scan has.
+    pub(super) n_first: usize,
 }
 
 /// A whole file.
@@ -130,13 +143,15 @@ impl Structure<'_> {
 /// Reads up to the first scan.
 pub(super) fn read_head(source: &[u8]) -> Result<Head<'_>, DecodeError> {
     let mut reader = Reader::new(source);
+    let mut n_first = 0;
     while let Some(segment) = reader.next_segment()? {
         if segment.marker == SOS {
+            n_first = segment.body.first().copied().map_or(0, usize::from);
             break;
         }
         reader.take(&segment)?;
     }
-    Ok(Head { frame: reader.frame, exif: reader.exif })
+    Ok(Head { frame: reader.frame, exif: reader.exif, n_first })
 }
 
 /// Reads a whole file.
