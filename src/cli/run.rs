@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     raise_open_files();
     let handlers = Handlers {
         instant: Arc::new(routes::answer_inline),
-        queued: Arc::new(move |request| routes::answer(&service, request)),
+        queued: Arc::new(move |request, reply| reply.send(routes::answer(&service, &request))),
     };
     http::serve(listeners, &limits(&config.front_door), &stop, handlers)
         .map_err(|error| format!("cannot serve: {error}"))?;

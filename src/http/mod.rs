@@ -20,6 +20,7 @@ mod limits;
 mod listener;
 mod log;
 mod pool;
+mod reply;
 mod request;
 mod response;
 pub mod routes;
@@ -32,12 +33,13 @@ mod tests;
 pub use error::HeadError;
 pub use limits::Limits;
 pub use listener::{ListenError, Listener};
+pub use reply::Reply;
 pub use request::{Request, Target};
 pub use response::{Body, Response};
 pub use stop::Stop;
 
-/// Answers a request; runs on the pool. A panic in it is answered 500.
-pub type Handler = dyn Fn(&Request) -> Response + Send + Sync;
+/// Answers a request, now or later and on whichever thread; called on the pool. A panic in it is answered 500.
+pub type Handler = dyn Fn(Arc<Request>, Reply) + Send + Sync;
 
 /// Answers a request, or leaves it to the [`Handler`]; runs on the connection's own thread.
 pub type InstantHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;

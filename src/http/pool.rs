@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use http::StatusCode;
-
 use super::limits::Limits;
+use super::reply::{Reply, internal_error};
 use super::request::Request;
 use super::response::Response;
 use super::{Handler, Handlers};
@@ -63,10 +62,13 @@ impl Pool {
             if worker_claimed.swap(true, Ordering::SeqCst) {
                 return;
             }
-            let response = contain(request.id, || handler(&request));
-            drop((share, handler, request));
-            // The connection's thread waits for this; if it is gone, so is the client.
-            let _ = sender.send(response);
+            let id = request.id;
+            let reply = Reply::new(move |response| {
+                drop(share);
+                // The connection's thread waits for this; if it is gone, so is the client.
+                let _ = sender.send(response);
+            });
+            contain(id, || handler(request, reply));
         });
         let response = match receiver.recv_timeout(self.max_wait) {
             Err(RecvTimeoutError::Timeout) if !claimed.swap(true, Ordering::SeqCst) => {
@@ -75,7 +77,7 @@ impl Pool {
             Err(RecvTimeoutError::Timeout) => receiver.recv().ok(),
             result => result.ok(),
         };
-        response.flatten().unwrap_or_else(internal_error)
+        response.unwrap_or_else(internal_error)
     }
 }
 
@@ -109,10 +111,6 @@ fn log_panic(id: u64, panic: Box<dyn Any + Send>) {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no text)");
     tracing::error!(id, panic = text, "a request panicked");
     std::mem::forget(panic);
-}
-
-fn internal_error() -> Response {
-    Response::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
 }
 
 /// The answer to more work than the queue or the process holds.

@@ -5,8 +5,6 @@ mod error;
 
 use std::time::SystemTime;
 
-use ring::digest::{SHA256, digest};
-
 use crate::pipeline::{self, Encoded, Limits, codec};
 use crate::plan::{JpegQuality, Plan};
 use crate::store::{Found, LocalStorage};
@@ -100,6 +98,7 @@ fn tag(service: &Service, request: &ImageRequest, task: &Task, found: &Found) ->
         transformation,
         jpeg_quality: service.jpeg_quality.get(),
     };
-    let hash = digest(&SHA256, variant.key().as_bytes());
-    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut tag = variant.id().to_string();
+    tag.truncate(32);
+    tag
 }

@@ -13,4 +13,4 @@ pub use gravity::Gravity;
 pub use overlay::{Color, Text, TextSize, Transformation, TransformationName, Watermark};
 pub use params::{Cropping, Filter, ParameterError, Params};
 pub use source::{PathError, ScaledPath, SourcePath};
-pub use variant::{SourceVersion, Variant};
+pub use variant::{SourceVersion, Variant, VariantId};

@@ -1,5 +1,9 @@
 //! The identity of an answer: everything that decides its bytes.
 
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+
 use super::{SourcePath, Transformation};
 
 /// One version of a stored source: when either number changes, the source may have changed.
@@ -40,5 +44,23 @@ impl Variant<'_> {
             self.transformation,
             self.jpeg_quality
         )
+    }
+
+    /// The name of the answer: the SHA-256 of its key.
+    #[must_use]
+    pub fn id(&self) -> VariantId {
+        let hash = digest(&SHA256, self.key().as_bytes());
+        VariantId(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+}
+
+/// Names one answer among all: two that may differ in a byte have different names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VariantId(pub [u8; 32]);
+
+/// 64 lowercase hexadecimal digits.
+impl fmt::Display for VariantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

@@ -73,7 +73,8 @@ fn run(
     queued: impl Fn(&Request) -> Response + Send + Sync + 'static,
 ) -> (Stop, JoinHandle<io::Result<()>>) {
     let stop = Stop::new().unwrap();
-    let handlers = Handlers { instant: Arc::new(health), queued: Arc::new(queued) };
+    let handlers =
+        Handlers { instant: Arc::new(health), queued: Arc::new(move |request, reply| reply.send(queued(&request))) };
     let thread = thread::spawn({
         let stop = stop.clone();
         move || serve(vec![listener], &limits, &stop, handlers)
