@@ -1,169 +1,344 @@
 //! The life of one connection: head, answer, what is left of the body, and again; one request after the other, in
-//! their order. It has a thread of its own, which waits on the client; handlers run elsewhere.
+//! their order. It never waits: each turn goes as far as the socket lets it, and says what it waits for by its state.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 
-use super::connections::{Phase, Slot};
+use super::answers::Answers;
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
 use super::limits::Limits;
-use super::pool::Pool;
+use super::pool::{Claim, Pool, answer_at_once, overloaded};
 use super::request::Request;
-use super::response::{Message, Persistence, Response};
-use super::socket::{READ_BYTES, Socket, Wake, after};
-use super::stop::Stop;
+use super::response::{Body, Message, Persistence, Response};
+use super::slots::Token;
+use super::socket::Socket;
 use super::{Handlers, log};
 
-/// How long the rest of a head may take once the stop is asked for.
+/// Bytes asked for by one read; also what the buffer of a connection may hold beyond one head.
+pub(super) const READ_BYTES: usize = 16 * 1024;
+/// Requests that one connection may have answered, and reads of a body that it may have dropped, before others get
+/// their turn.
+const TURN_STEPS: usize = 16;
+/// How long a client has, once the stop is asked for, to finish its head, or to send the request that was on its way.
 const STOP_GRACE: Duration = Duration::from_secs(1);
+/// A point in time that does not come.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) stop: Stop,
     pub(super) pool: Pool,
-    pub(super) handlers: Arc<Handlers>,
-    pub(super) last_request_id: AtomicU64,
+    pub(super) handlers: Handlers,
+    pub(super) answers: Arc<Answers>,
+    pub(super) last_request_id: u64,
+    pub(super) is_stopping: bool,
+    /// The time at which the present round of the loop began.
+    pub(super) now: Instant,
+    /// Where reads go first: a connection that waits for its next request holds no buffer.
+    pub(super) room: Box<[u8; READ_BYTES]>,
 }
 
-/// One client and what it has sent beyond the last request.
+/// One client.
 pub(super) struct Connection {
-    pub(super) socket: Arc<Socket>,
+    pub(super) socket: Socket,
     pub(super) peer: Option<IpAddr>,
-    pub(super) slot: Slot,
-    /// Unread bytes; at most one head and one read.
-    pub(super) buffer: Vec<u8>,
+    state: State,
+    parser: HeadParser,
+    /// Read and not yet used; at most one head and one read.
+    buffer: Vec<u8>,
+    /// Whether a read may find something. A read that finds less than it asked for takes this back.
+    may_read: bool,
+    /// Whether the client has said that it sends no more, or is gone: then a read always finds something, the end.
+    has_ended: bool,
+    /// When the present state began.
+    since: Instant,
+    /// When the present state has lasted too long.
+    pub(super) deadline: Instant,
+    /// The earliest point in time at which the timers will look at this connection.
+    pub(super) timer: Option<Instant>,
 }
 
-/// What came of waiting for a request.
-enum Received {
-    Head(Box<Head>),
-    Refused(HeadError),
-    /// Nothing to answer: the client left, stayed silent, or was asked to go.
-    Nothing,
+/// What a connection is doing.
+enum State {
+    /// Waits for a request, of which nothing has come.
+    Idle,
+    /// A part of a head has come.
+    Head,
+    /// A request is with a handler.
+    Answering(Box<Exchange>),
+    /// An answer is on its way.
+    Sending(Box<Sending>),
+    /// The rest of a body that nobody wants is read and dropped, so that the next request is found behind it.
+    Skipping(u64),
+    /// All is said, but the client may still be sending: closing with unread bytes in the socket would send a reset,
+    /// which takes the answer from a client that has not read it yet.
+    Lingering(u64),
+}
+
+/// A request and what must be known of it when its answer comes.
+struct Exchange {
+    request: Arc<Request>,
+    body: BodyLength,
+    start: Instant,
+    /// Who may answer it; `None` once nobody but the handler can.
+    claim: Option<Claim>,
+}
+
+/// An answer and how much of it is out.
+struct Sending {
+    id: u64,
+    head: Vec<u8>,
+    body: Body,
+    n_sent: usize,
+    /// How much of it was taken in the present stretch of time.
+    n_taken: u64,
+    next: Next,
 }
 
 /// What happens to the connection after an answer.
+#[derive(Clone, Copy)]
 enum Next {
-    /// The next request is at the front of the buffer or to come.
-    Request,
-    /// The client may still be sending; the answer must outlive that.
+    /// The next request is behind so many unread bytes of a body.
+    Request(u64),
     Linger,
-    /// Both sides are done.
     Close,
 }
 
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing can be done until the socket, a handler or the clock says so.
+    Wait,
+    /// There is more to do, but others are waiting.
+    Yield,
+    /// The connection is at its end.
+    Close,
+}
+
+/// How one step of a turn ended.
+enum Step {
+    Go,
+    Stop(Turn),
+}
+
 impl Connection {
-    /// Serves until one side ends it.
-    pub(super) fn run(mut self, shared: &Shared) {
-        loop {
-            let next = match self.receive(shared) {
-                Ok(Received::Head(head)) => self.exchange(*head, shared),
-                Ok(Received::Refused(error)) => self.refuse(error, shared),
-                Ok(Received::Nothing) | Err(_) => return,
-            };
-            match next {
-                Next::Request => {}
-                Next::Linger => return self.linger(&shared.limits),
-                Next::Close => return,
-            }
+    pub(super) fn new(socket: Socket, peer: Option<IpAddr>, shared: &Shared) -> Self {
+        Self {
+            socket,
+            peer,
+            state: State::Idle,
+            parser: HeadParser::default(),
+            buffer: Vec::new(),
+            may_read: false,
+            has_ended: false,
+            since: shared.now,
+            deadline: shared.after(shared.idle_timeout()),
+            timer: None,
         }
     }
 
-    /// Waits for a whole head. A head that has begun has `head_timeout` from its first byte, or from the answer
-    /// before it if it was there already; a client that sends nothing is let go without a word.
-    fn receive(&mut self, shared: &Shared) -> io::Result<Received> {
-        let limits = &shared.limits;
-        let mut parser = HeadParser::default();
-        // One long head must not weigh on the connection for the rest of its life.
-        self.buffer.shrink_to(READ_BYTES);
-        let mut stop = Some(&shared.stop);
-        let mut phase = Phase::Idle;
-        let mut deadline = after(limits.idle_timeout);
-        loop {
-            if !self.buffer.is_empty() && phase == Phase::Idle {
-                phase = Phase::Head;
-                deadline = after(limits.head_timeout);
+    /// Goes as far as it can.
+    pub(super) fn run(&mut self, token: Token, shared: &mut Shared) -> Turn {
+        for _ in 0..TURN_STEPS {
+            let step = match &mut self.state {
+                State::Idle | State::Head => self.receive(token, shared),
+                State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
+                State::Sending(_) => self.send(shared),
+                State::Skipping(_) => self.skip(shared),
+                State::Lingering(_) => self.linger(shared),
+            };
+            match step {
+                Ok(Step::Go) => {}
+                Ok(Step::Stop(turn)) => return turn,
+                Err(_) => return Turn::Close,
             }
-            match parser.advance(&self.buffer, limits) {
-                Ok(Some(head)) => {
-                    self.buffer.drain(..head.n_bytes);
-                    return Ok(Received::Head(Box::new(head)));
+        }
+        Turn::Yield
+    }
+
+    /// The socket says that a read may find something; with `has_ended`, the end.
+    pub(super) fn set_readable(&mut self, has_ended: bool) {
+        self.may_read = true;
+        self.has_ended |= has_ended;
+    }
+
+    /// The answer of the handler. Nothing if the client was told otherwise in the meantime.
+    pub(super) fn answer(&mut self, response: Response, shared: &Shared) {
+        match mem::replace(&mut self.state, State::Idle) {
+            State::Answering(exchange) => self.respond(*exchange, response, shared),
+            other => self.state = other,
+        }
+    }
+
+    /// The deadline has passed; `Wait` if that changes what the next turn does.
+    pub(super) fn expire(&mut self, shared: &mut Shared) -> Turn {
+        match &mut self.state {
+            State::Idle | State::Skipping(_) | State::Lingering(_) => return Turn::Close,
+            State::Head => self.refuse(HeadError::Timeout, shared),
+            State::Answering(exchange) => {
+                self.deadline = shared.after(FAR);
+                // One that has begun may take its time.
+                if exchange.claim.take().is_some_and(|claim| claim.take()) {
+                    self.answer(overloaded(), shared);
                 }
-                Err(error) => return Ok(Received::Refused(error)),
-                Ok(None) if !self.slot.begin(phase) => return Ok(Received::Nothing),
-                Ok(None) => {}
             }
-            match self.socket.wait_readable(deadline, stop)? {
-                Wake::Ready => {
-                    if self.fill()? == Some(0) {
-                        return Ok(Received::Nothing);
+            State::Sending(sending) => {
+                // A client that reads a byte now and then does not hold us for ever either.
+                if sending.n_taken < shared.least_bytes() {
+                    log::unsent(sending.id, &io::ErrorKind::TimedOut.into());
+                    return Turn::Close;
+                }
+                sending.n_taken = 0;
+                self.deadline = shared.after(shared.limits.write_timeout);
+            }
+        }
+        Turn::Wait
+    }
+
+    /// The stop was asked for. What has come is answered, and so is what was on its way; then the connection ends.
+    pub(super) fn begin_stop(&mut self, shared: &Shared) {
+        if matches!(self.state, State::Idle | State::Head) {
+            let begun = if matches!(self.state, State::Idle) { self.since } else { shared.now };
+            self.deadline = self.deadline.min(begun + STOP_GRACE);
+            self.may_read = true;
+        }
+    }
+
+    /// Since when the connection has waited for a request, or for the rest of one; those without any go first.
+    pub(super) fn waits_since(&self) -> Option<(bool, Instant)> {
+        match self.state {
+            State::Idle | State::Lingering(_) => Some((false, self.since)),
+            State::Head => Some((true, self.since)),
+            _ => None,
+        }
+    }
+
+    fn set_state(&mut self, state: State, timeout: Duration, shared: &Shared) {
+        self.state = state;
+        self.since = shared.now;
+        self.deadline = shared.after(timeout);
+    }
+
+    /// Reads until a head is whole. A head that has begun has `head_timeout` from its first byte, or from the answer
+    /// before it if it was there already; a client that sends nothing is let go without a word.
+    fn receive(&mut self, token: Token, shared: &mut Shared) -> io::Result<Step> {
+        let mut room = mem::take(&mut self.buffer);
+        let parsed = if room.is_empty() {
+            if !self.may_read {
+                return Ok(Step::Stop(Turn::Wait));
+            }
+            let n_read = self.read(READ_BYTES, shared)?;
+            match n_read {
+                None => return Ok(Step::Stop(Turn::Wait)),
+                Some(0) => return Ok(Step::Stop(Turn::Close)),
+                Some(n_read) => {
+                    let parsed = self.parser.advance(&shared.room[..n_read], &shared.limits);
+                    let n_used = parsed.as_ref().map_or(0, |head| head.as_ref().map_or(0, |head| head.n_bytes));
+                    self.buffer = shared.room[n_used..n_read].to_vec();
+                    parsed
+                }
+            }
+        } else {
+            let mut parsed = self.parser.advance(&room, &shared.limits);
+            if matches!(parsed, Ok(None)) && self.may_read {
+                match self.read(READ_BYTES, shared)? {
+                    None => {}
+                    Some(0) => return Ok(Step::Stop(Turn::Close)),
+                    Some(n_read) => {
+                        room.extend_from_slice(&shared.room[..n_read]);
+                        parsed = self.parser.advance(&room, &shared.limits);
                     }
                 }
-                Wake::Timeout | Wake::Stop if phase == Phase::Idle => return Ok(Received::Nothing),
-                Wake::Timeout => return Ok(Received::Refused(HeadError::Timeout)),
-                Wake::Stop => {
-                    stop = None;
-                    deadline = deadline.min(after(STOP_GRACE));
+            }
+            if let Ok(Some(head)) = &parsed {
+                room.drain(..head.n_bytes);
+            }
+            self.buffer = room;
+            parsed
+        };
+        match parsed {
+            Ok(Some(head)) => self.begin(head, token, shared),
+            Err(error) => self.refuse(error, shared),
+            Ok(None) => {
+                if matches!(self.state, State::Idle) {
+                    self.set_state(State::Head, shared.limits.head_timeout, shared);
+                }
+                if !self.may_read {
+                    return Ok(Step::Stop(Turn::Wait));
                 }
             }
         }
+        Ok(Step::Go)
     }
 
-    /// Adds one read to the buffer.
-    fn fill(&mut self) -> io::Result<Option<usize>> {
-        let mut room = [0; READ_BYTES];
-        let n_read = self.socket.read(&mut room)?;
-        self.buffer.extend_from_slice(&room[..n_read.unwrap_or(0)]);
+    /// One read into the shared room. `None` if there is nothing.
+    fn read(&mut self, max: usize, shared: &mut Shared) -> io::Result<Option<usize>> {
+        let n_read = self.socket.read(&mut shared.room[..max])?;
+        self.may_read = self.has_ended || n_read == Some(max);
         Ok(n_read)
     }
 
-    /// Answers one request.
-    fn exchange(&mut self, head: Head, shared: &Shared) -> Next {
-        if !self.slot.begin(Phase::Busy) {
-            return Next::Close;
-        }
-        let start = Instant::now();
-        let unread = self.unread_bytes(head.body);
-        let may_skip = unread.is_some_and(|n_bytes| n_bytes <= shared.limits.max_skip_bytes);
-        // A client that waits for `100 Continue` may send its body after our final answer, or never.
-        let is_held_back = unread != Some(0) && framing::expects_continue(&head.headers);
-        let wants_more = framing::wants_keep_alive(&head.headers, head.version);
+    /// Has a whole request answered: at once where the handlers can, by the pool otherwise.
+    fn begin(&mut self, head: Head, token: Token, shared: &mut Shared) {
+        self.parser = HeadParser::default();
+        shared.last_request_id += 1;
         let request = Arc::new(Request {
-            id: shared.next_request_id(),
+            id: shared.last_request_id,
             peer: self.peer,
             method: head.method,
             target: head.target,
             version: head.version,
             headers: head.headers,
         });
-        let response = shared.pool.answer(&shared.handlers, &request);
-        let lives = wants_more && may_skip && !is_held_back && !shared.stop.is_requested();
+        let mut exchange =
+            Exchange { request: Arc::clone(&request), body: head.body, start: Instant::now(), claim: None };
+        if let Some(response) = answer_at_once(&*shared.handlers.instant, &request) {
+            return self.respond(exchange, response, shared);
+        }
+        let answers = Arc::clone(&shared.answers);
+        let deliver = move |response| answers.put(token, response);
+        match shared.pool.queue(&shared.handlers.queued, &request, deliver) {
+            None => self.respond(exchange, overloaded(), shared),
+            Some(claim) => {
+                exchange.claim = Some(claim);
+                self.set_state(State::Answering(Box::new(exchange)), shared.limits.queue_timeout, shared);
+            }
+        }
+    }
+
+    fn respond(&mut self, exchange: Exchange, response: Response, shared: &Shared) {
+        let request = &exchange.request;
+        let unread = self.unread_bytes(exchange.body);
+        let may_skip = unread.is_some_and(|n_bytes| n_bytes <= shared.limits.max_skip_bytes);
+        // A client that waits for `100 Continue` may send its body after our final answer, or never.
+        let is_held_back = unread != Some(0) && framing::expects_continue(&request.headers);
+        let wants_more = framing::wants_keep_alive(&request.headers, request.version);
+        let lives = wants_more && may_skip && !is_held_back && !shared.is_stopping;
         let persistence = match (lives, request.version) {
             (false, _) => Persistence::Close,
             (true, Version::HTTP_10) => Persistence::Announced,
             (true, _) => Persistence::Implied,
         };
-        let status = response.status;
-        let message = Message::new(response, persistence, request.method == Method::HEAD);
-        log::answered(&request, status, message.body.len(), start);
-        if let Err(error) = self.socket.write_all(&message.head, &message.body, &shared.limits) {
-            log::unsent(request.id, &error);
-            return Next::Close;
-        }
-        match (lives, unread) {
-            (true, Some(n_bytes)) => self.skip_body(head.body, n_bytes, &shared.limits),
+        let next = match (lives, unread) {
+            (true, Some(n_bytes)) => Next::Request(n_bytes),
             (_, Some(0)) if self.buffer.is_empty() => Next::Close,
             _ => Next::Linger,
+        };
+        if let (Next::Request(_), BodyLength::Known(length)) = (next, exchange.body) {
+            let n_buffered = usize::try_from(length).map_or(self.buffer.len(), |length| length.min(self.buffer.len()));
+            self.buffer.drain(..n_buffered);
         }
+        let status = response.status;
+        let message = Message::new(response, persistence, request.method == Method::HEAD);
+        log::answered(request, status, message.body.len(), exchange.start);
+        self.start_sending(request.id, message, next, shared);
     }
 
     /// Bytes of the body that are not in the buffer yet; `None` if nobody knows.
@@ -175,48 +350,123 @@ impl Connection {
         }
     }
 
-    /// Drops a body: what the buffer has of it, and the `n_unread` bytes still to come.
-    fn skip_body(&mut self, body: BodyLength, n_unread: u64, limits: &Limits) -> Next {
-        if let BodyLength::Known(length) = body {
-            let n_buffered = usize::try_from(length).map_or(self.buffer.len(), |length| length.min(self.buffer.len()));
-            self.buffer.drain(..n_buffered);
-        }
-        let deadline = after(limits.skip_timeout);
-        if self.socket.skip(n_unread, deadline) { Next::Request } else { Next::Close }
-    }
-
     /// Answers a head that no handler gets to see.
-    fn refuse(&mut self, error: HeadError, shared: &Shared) -> Next {
-        if !self.slot.begin(Phase::Busy) {
-            return Next::Close;
-        }
-        let id = shared.next_request_id();
+    fn refuse(&mut self, error: HeadError, shared: &mut Shared) {
+        shared.last_request_id += 1;
+        let id = shared.last_request_id;
         log::refused(id, self.peer, error);
         let response = Response::text(error.status(), format!("{error}\n"));
         let message = Message::new(response, Persistence::Close, false);
-        match self.socket.write_all(&message.head, &message.body, &shared.limits) {
-            Ok(()) => Next::Linger,
-            Err(_) => Next::Close,
+        self.start_sending(id, message, Next::Linger, shared);
+    }
+
+    fn start_sending(&mut self, id: u64, message: Message, next: Next, shared: &Shared) {
+        let Message { head, body } = message;
+        let sending = Sending { id, head, body, n_sent: 0, n_taken: 0, next };
+        self.set_state(State::Sending(Box::new(sending)), shared.limits.write_timeout, shared);
+    }
+
+    /// Writes head and body as one stream, in one call if the socket takes it.
+    fn send(&mut self, shared: &Shared) -> io::Result<Step> {
+        let State::Sending(sending) = &mut self.state else {
+            return Ok(Step::Go);
+        };
+        let written = self.socket.write(&sending.rest()).inspect_err(|error| log::unsent(sending.id, error))?;
+        let Some(n_bytes) = written else {
+            return Ok(Step::Stop(Turn::Wait));
+        };
+        sending.n_sent += n_bytes;
+        sending.n_taken += n_bytes as u64;
+        if sending.n_sent < sending.head.len() + sending.body.len() {
+            return Ok(Step::Go);
+        }
+        match sending.next {
+            Next::Close => return Ok(Step::Stop(Turn::Close)),
+            Next::Request(0) => self.await_request(shared),
+            Next::Request(n_bytes) => {
+                self.set_state(State::Skipping(n_bytes), shared.limits.skip_timeout, shared);
+            }
+            Next::Linger => {
+                self.buffer = Vec::new();
+                let n_bytes = shared.limits.max_linger_bytes as u64;
+                self.set_state(State::Lingering(n_bytes), shared.limits.linger_timeout, shared);
+                if !self.socket.end_writing() {
+                    return Ok(Step::Stop(Turn::Close));
+                }
+            }
+        }
+        Ok(Step::Go)
+    }
+
+    fn await_request(&mut self, shared: &Shared) {
+        self.set_state(State::Idle, shared.idle_timeout(), shared);
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        } else {
+            // One long head must not weigh on the connection for the rest of its life.
+            self.buffer.shrink_to(READ_BYTES);
+            self.set_state(State::Head, shared.limits.head_timeout, shared);
         }
     }
 
-    fn linger(mut self, limits: &Limits) {
-        drop(mem::take(&mut self.buffer));
-        if self.slot.begin(Phase::Idle) {
-            self.socket.linger(limits);
+    fn skip(&mut self, shared: &mut Shared) -> io::Result<Step> {
+        let State::Skipping(n_bytes) = self.state else {
+            return Ok(Step::Go);
+        };
+        let n_wanted = usize::try_from(n_bytes).map_or(READ_BYTES, |n_bytes| n_bytes.min(READ_BYTES));
+        match self.read(n_wanted, shared)? {
+            None => return Ok(Step::Stop(Turn::Wait)),
+            Some(0) => return Ok(Step::Stop(Turn::Close)),
+            Some(n_read) if n_read as u64 == n_bytes => self.await_request(shared),
+            Some(n_read) => self.state = State::Skipping(n_bytes - n_read as u64),
         }
+        Ok(Step::Go)
+    }
+
+    fn linger(&mut self, shared: &mut Shared) -> io::Result<Step> {
+        let State::Lingering(n_bytes) = self.state else {
+            return Ok(Step::Go);
+        };
+        match self.read(READ_BYTES, shared)? {
+            None => Ok(Step::Stop(Turn::Wait)),
+            Some(n_read) if n_read > 0 && (n_read as u64) < n_bytes => {
+                self.state = State::Lingering(n_bytes - n_read as u64);
+                Ok(Step::Go)
+            }
+            Some(_) => Ok(Step::Stop(Turn::Close)),
+        }
+    }
+}
+
+impl Sending {
+    /// What is not out yet.
+    fn rest(&self) -> [IoSlice<'_>; 2] {
+        let n_head = self.n_sent.min(self.head.len());
+        let n_body = self.n_sent - n_head;
+        [IoSlice::new(&self.head[n_head..]), IoSlice::new(&self.body[n_body..])]
     }
 }
 
 impl Shared {
-    fn next_request_id(&self) -> u64 {
-        self.last_request_id.fetch_add(1, Ordering::Relaxed) + 1
+    fn after(&self, timeout: Duration) -> Instant {
+        self.now.checked_add(timeout).unwrap_or_else(|| self.now + FAR)
+    }
+
+    /// A connection that is let in after the stop has no time to idle.
+    fn idle_timeout(&self) -> Duration {
+        if self.is_stopping { self.limits.idle_timeout.min(STOP_GRACE) } else { self.limits.idle_timeout }
+    }
+
+    /// What a client must take of its answer in one stretch of `write_timeout`.
+    fn least_bytes(&self) -> u64 {
+        let stretch_ms = u64::try_from(self.limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
+        (self.limits.min_write_bytes_per_second.saturating_mul(stretch_ms) / 1000).max(1)
     }
 }
 
 /// Tells a client that is let in no further, without waiting for it.
-pub(super) fn turn_away(socket: &Socket, response: Response) {
-    let mut message = Message::new(response, Persistence::Close, false);
-    message.head.extend_from_slice(&message.body);
-    socket.write_now(&message.head);
+pub(super) fn turn_away(socket: &Socket) {
+    let message = Message::new(overloaded(), Persistence::Close, false);
+    // A client that is gone, or takes nothing, misses nothing that it could use.
+    let _ = socket.write(&[IoSlice::new(&message.head), IoSlice::new(&message.body)]);
 }

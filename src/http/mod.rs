@@ -1,18 +1,20 @@
 //! The front door: takes connections, reads requests strictly, has them answered within bounds, and ends in order.
 //! It knows sockets and HTTP and nothing of images; the routes do.
 //!
-//! One thread accepts (`accept`). Each open connection has a thread that waits on its client (`connection`), their
-//! number bounded (`connections`). A request whose head is whole and valid (`head`, `framing`) is answered on a pool
-//! of few threads behind a bounded queue (`pool`). Every wait has a deadline, every buffer a bound (`limits`).
+//! One thread waits for all clients at once (`door`): it takes connections in, as many as there may be (`capacity`),
+//! and has each (`connection`) read and write what its socket takes. A client that is idle or slow costs no thread. A
+//! request whose head is whole and valid (`head`, `framing`) is answered in place where that needs no waiting, and
+//! otherwise on a pool of few threads behind a bounded queue (`pool`), from where, or from wherever its work is done,
+//! the answer comes back (`reply`, `answers`). Every wait has a deadline (`timers`), every buffer a bound (`limits`).
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-mod accept;
+mod answers;
+mod capacity;
 pub mod conditional;
 mod connection;
-mod connections;
+mod door;
 mod error;
 mod framing;
 mod head;
@@ -24,11 +26,13 @@ mod reply;
 mod request;
 mod response;
 pub mod routes;
+mod slots;
 mod socket;
 mod status;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use error::HeadError;
 pub use limits::Limits;
@@ -41,14 +45,13 @@ pub use stop::Stop;
 /// Answers a request, now or later and on whichever thread; called on the pool. A panic in it is answered 500.
 pub type Handler = dyn Fn(Arc<Request>, Reply) + Send + Sync;
 
-/// Answers a request, or leaves it to the [`Handler`]; runs on the connection's own thread.
+/// Answers a request, or leaves it to the [`Handler`]; runs on the loop's own thread, where everybody waits for it.
 pub type InstantHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
 /// Who answers.
 #[derive(Clone)]
 pub struct Handlers {
-    /// Asked first, for what must never be queued (`/health`). It must not wait on anything: only the number of
-    /// connections bounds how many of it run at once.
+    /// Asked first, for what needs no work and must never be queued. It must not wait on anything, a disk among it.
     pub instant: Arc<InstantHandler>,
     /// Asked for the rest.
     pub queued: Arc<Handler>,
@@ -58,15 +61,8 @@ pub struct Handlers {
 /// most, and returns. An answer given after the stop ends its connection.
 ///
 /// # Errors
-/// If the pool cannot be started. Whatever fails later is logged, and the loop goes on.
+/// If the pool or the loop cannot be started. Whatever fails later is logged, and the loop goes on.
 pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: Handlers) -> io::Result<()> {
-    let shared = connection::Shared {
-        pool: pool::Pool::new(limits)?,
-        limits: limits.clone(),
-        stop: stop.clone(),
-        handlers: Arc::new(handlers),
-        last_request_id: AtomicU64::new(0),
-    };
-    accept::Accept::new(Arc::new(shared)).run(listeners);
+    door::Door::new(listeners, limits, stop, handlers)?.run();
     Ok(())
 }

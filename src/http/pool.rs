@@ -6,96 +6,105 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
 
 use super::limits::Limits;
-use super::reply::{Reply, internal_error};
+use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
-use super::{Handler, Handlers};
+use super::{Handler, InstantHandler};
 
 /// The threads that handlers run on.
 #[derive(Debug)]
 pub(super) struct Pool {
     threads: rayon::ThreadPool,
-    /// Requests running or waiting.
+    /// Requests that a handler has or that wait for one.
     load: Arc<AtomicUsize>,
     max_load: usize,
-    /// How long a request may wait for a thread.
-    max_wait: Duration,
+}
+
+/// A request in the queue. Whoever is first to claim it decides what becomes of it: the thread that begins with it, or
+/// the connection that has waited too long.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// True for the first who asks.
+    pub(super) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
 }
 
 impl Pool {
     /// Starts `limits.threads` threads.
     pub(super) fn new(limits: &Limits) -> io::Result<Self> {
-        let n_threads = limits.threads.max(1);
         let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(n_threads)
-            .thread_name(|index| format!("request-{index}"))
+            .num_threads(limits.threads.max(1))
+            .thread_name(|index| format!("io-{index}"))
             .panic_handler(|panic| log_panic(0, panic))
             .build()
             .map_err(io::Error::other)?;
-        let max_load = limits.max_requests.max(1);
-        Ok(Self { threads, load: Arc::default(), max_load, max_wait: limits.queue_timeout })
+        Ok(Self { threads, load: Arc::default(), max_load: limits.max_requests.max(1) })
     }
 
-    /// Answers one request: at once where the handlers can, otherwise on the pool while the caller waits.
-    pub(super) fn answer(&self, handlers: &Handlers, request: &Arc<Request>) -> Response {
-        match contain(request.id, || (handlers.instant)(request)) {
-            Some(Some(response)) => response,
-            Some(None) => self.queue(Arc::clone(&handlers.queued), Arc::clone(request)),
-            None => internal_error(),
-        }
-    }
-
-    /// Has a thread answer, or says 503 if there is no room in the queue or no thread comes in time. Whoever is first
-    /// to set `claimed` decides which: the thread that begins, or the caller that gives up.
-    fn queue(&self, handler: Arc<Handler>, request: Arc<Request>) -> Response {
-        let Some(share) = Share::take(&self.load, self.max_load) else {
-            return overloaded();
-        };
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let claimed = Arc::new(AtomicBool::new(false));
-        let worker_claimed = Arc::clone(&claimed);
-        self.threads.spawn(move || {
-            if worker_claimed.swap(true, Ordering::SeqCst) {
+    /// Has a thread call the handler; `deliver` gets the answer. `None` if the queue is full.
+    pub(super) fn queue(
+        &self,
+        handler: &Arc<Handler>,
+        request: &Arc<Request>,
+        deliver: impl FnOnce(Response) + Send + 'static,
+    ) -> Option<Claim> {
+        let share = Arc::new(Share::take(&self.load, self.max_load)?);
+        let (handler, request) = (Arc::clone(handler), Arc::clone(request));
+        let claim = Claim::default();
+        let worker_claim = claim.clone();
+        self.threads.spawn_fifo(move || {
+            if !worker_claim.take() {
                 return;
             }
             let id = request.id;
+            let reply_share = Arc::clone(&share);
+            // Room is made before the client knows, so that its next request finds it.
             let reply = Reply::new(move |response| {
-                drop(share);
-                // The connection's thread waits for this; if it is gone, so is the client.
-                let _ = sender.send(response);
+                reply_share.give_back();
+                deliver(response);
             });
             contain(id, || handler(request, reply));
+            // An answer that comes later is waited for by others, not by a thread.
+            share.give_back();
         });
-        let response = match receiver.recv_timeout(self.max_wait) {
-            Err(RecvTimeoutError::Timeout) if !claimed.swap(true, Ordering::SeqCst) => {
-                return overloaded();
-            }
-            Err(RecvTimeoutError::Timeout) => receiver.recv().ok(),
-            result => result.ok(),
-        };
-        response.unwrap_or_else(internal_error)
+        Some(claim)
     }
+}
+
+/// Answers a request if it can be answered at once; a panic is an answer.
+pub(super) fn answer_at_once(handler: &InstantHandler, request: &Request) -> Option<Response> {
+    contain(request.id, || handler(request)).unwrap_or_else(|| Some(super::reply::internal_error()))
 }
 
 /// One request's part of the load.
 #[derive(Debug)]
-struct Share(Arc<AtomicUsize>);
+struct Share {
+    load: Arc<AtomicUsize>,
+    is_held: AtomicBool,
+}
 
 impl Share {
     fn take(load: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
         let add = |load| if load < max { Some(load + 1) } else { None };
         load.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
-        Some(Self(Arc::clone(load)))
+        Some(Self { load: Arc::clone(load), is_held: AtomicBool::new(true) })
+    }
+
+    fn give_back(&self) {
+        if self.is_held.swap(false, Ordering::SeqCst) {
+            self.load.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.give_back();
     }
 }
 

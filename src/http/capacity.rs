@@ -1,0 +1,125 @@
+//! How many connections there may be: in all, from one address, and by the files that the process may open.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+
+/// Open files kept for everything but connections.
+const RESERVED_FILES: u64 = 128;
+/// How often the limit of open files is looked at: it can be changed while we run.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The caps, and the counts that they need.
+#[derive(Debug)]
+pub(super) struct Capacity {
+    wanted: usize,
+    allowed: usize,
+    checked: Option<Instant>,
+    max_per_network: usize,
+    networks: HashMap<IpAddr, usize>,
+}
+
+impl Capacity {
+    /// At most `max` connections, `max_per_network` of them from one network; 0 is no limit for those.
+    pub(super) fn new(max: usize, max_per_network: usize) -> Self {
+        let max = max.max(1);
+        Self { wanted: max, allowed: max, checked: None, max_per_network, networks: HashMap::new() }
+    }
+
+    /// As many connections as configured, if the process may open that many files and some more.
+    pub(super) fn max(&mut self, now: Instant) -> usize {
+        if self.checked.is_none_or(|checked| now.duration_since(checked) >= CHECK_INTERVAL) {
+            self.checked = Some(now);
+            let files = getrlimit(Resource::Nofile).current;
+            let allowed = files.map_or(self.wanted, |files| allowed_connections(self.wanted, files));
+            if allowed < self.allowed {
+                tracing::warn!(
+                    wanted = self.wanted,
+                    allowed,
+                    "fewer connections: the process may open {files:?} files"
+                );
+            }
+            self.allowed = allowed;
+        }
+        self.allowed
+    }
+
+    /// Counts a connection in; false, and nothing is counted, if its network has its share already.
+    pub(super) fn enter(&mut self, peer: Option<IpAddr>) -> bool {
+        let Some(peer) = peer.filter(|_| self.max_per_network > 0) else {
+            return true;
+        };
+        let count = self.networks.entry(network_of(peer)).or_default();
+        if *count >= self.max_per_network {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
+    /// Counts out a connection that was counted in.
+    pub(super) fn leave(&mut self, peer: Option<IpAddr>) {
+        let Some(network) = peer.map(network_of) else {
+            return;
+        };
+        if let Some(count) = self.networks.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.networks.remove(&network);
+            }
+        }
+    }
+}
+
+fn allowed_connections(wanted: usize, files: u64) -> usize {
+    let allowed = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
+    usize::try_from(allowed).map_or(wanted, |allowed| allowed.min(wanted))
+}
+
+/// What counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_ipv6_customer_is_one_address() {
+        let check = |left: &str, right: &str, expected: bool| {
+            let (left, right) = (left.parse().unwrap(), right.parse().unwrap());
+            assert_eq!(network_of(left) == network_of(right), expected, "{left} {right}");
+        };
+        check("2001:db8::1", "2001:db8::ffff:1", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("192.0.2.1", "192.0.2.2", false);
+    }
+
+    #[test]
+    fn shares_are_counted_in_and_out() {
+        let peer = |text: &str| Some(text.parse().unwrap());
+        let mut capacity = Capacity::new(10, 2);
+        assert!(capacity.enter(peer("192.0.2.1")) && capacity.enter(peer("192.0.2.1")));
+        assert!(!capacity.enter(peer("192.0.2.1")) && capacity.enter(peer("192.0.2.2")) && capacity.enter(None));
+        capacity.leave(peer("192.0.2.1"));
+        assert!(capacity.enter(peer("192.0.2.1")));
+        for text in ["192.0.2.1", "192.0.2.1", "192.0.2.2"] {
+            capacity.leave(peer(text));
+        }
+        assert!(capacity.networks.is_empty());
+    }
+
+    #[test]
+    fn files_bound_connections() {
+        for (files, expected) in [(20_000, 10_000), (1024, 896), (256, 128), (40, 20), (0, 1)] {
+            assert_eq!(allowed_connections(10_000, files), expected, "{files}");
+        }
+    }
+}
