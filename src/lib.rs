@@ -42,6 +42,7 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod index;
 pub mod pipeline;
 pub mod plan;
 pub mod raster;

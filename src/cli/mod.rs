@@ -1,6 +1,7 @@
 //! The command line: `run`, `check`, `transform`. Only `main` exits; here is what it exits with.
 
 mod check;
+mod log;
 mod run;
 mod transform;
 

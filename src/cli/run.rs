@@ -1,6 +1,5 @@
 //! `pixlserv run`: from a configuration to a server, and to its end.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -10,15 +9,26 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{accept, describe};
-use crate::config::{Config, Environment, FrontDoor, ListenAddress};
-use crate::http::{self, Handlers, Limits, Listener, Stop, routes};
+use super::{accept, describe, log};
+use crate::config::{Config, Environment, ListenAddress};
+use crate::http::routes::{self, Site};
+use crate::http::{self, Handlers, Limits, Listener, Stop};
 use crate::pipeline;
-use crate::service::{MemoryBudget, Service};
+use crate::service::{self, Cache, Counts, GateLimits, Readiness, Service, Workshop};
 use crate::store::LocalStorage;
+use crate::store::cache::{CacheOptions, VariantCache};
 
-/// What pixels may take in memory, over all requests: ten photographs of 8 megapixels. A larger one is made alone.
-const PIXEL_BYTES: u64 = 256 << 20;
+/// How much of the processor pixels leave to those who only have to send what is there. At 5, a third of an equal share
+/// where both want all of it.
+const PIXEL_NICENESS: i32 = 5;
+/// Sources are read ahead for this many times the workers.
+const READ_AHEAD: usize = 4;
+/// Sources in memory may take this part of what pixels may.
+const SOURCE_SHARE: u64 = 4;
+/// What a multipart upload has beside its file, at most.
+const FORM_BYTES: u64 = 64 << 10;
+/// Time for the last writes of the cache, also where requests have none.
+const MIN_FLUSH: Duration = Duration::from_secs(5);
 
 /// Serve images.
 #[derive(FromArgs)]
@@ -32,37 +42,91 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
     accept(&config)?;
-    log_to_stderr();
+    let _log = log::start().map_err(|error| format!("cannot start a thread: {error}"))?;
     tracing::info!("pixlserv {} with {}", env!("CARGO_PKG_VERSION"), arguments.config.display());
     tracing::info!("storage: {}", config.storage.1);
     tracing::info!("index: {}", config.index.1);
     for sentence in config.unsupported() {
         tracing::warn!("{sentence}");
     }
-    let listeners = config.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
-    let service = Arc::new(service(&config)?);
+    let threads_failed = |error| format!("cannot start threads: {error}");
+    let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
+    let service = Arc::new(service(&config, &io)?);
+    let readiness = Readiness::watch(&service).map_err(threads_failed)?;
+    let accel_prefix = config.cache.x_accel_redirect.as_ref().map(|folder| folder.as_str().to_owned());
+    let site = Arc::new(Site { service: Arc::clone(&service), readiness, accel_prefix });
     let stop = Stop::new().map_err(|error| format!("cannot make a pipe: {error}"))?;
     stop_on_signals(&stop)?;
     raise_open_files();
+    let listeners = config.listen.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
     let handlers = Handlers {
-        instant: Arc::new(routes::answer_inline),
-        queued: Arc::new(move |request, reply| reply.send(routes::answer(&service, &request))),
+        instant: {
+            let site = Arc::clone(&site);
+            Arc::new(move |request| routes::answer_at_once(&site, request))
+        },
+        queued: Arc::new(move |request, reply| routes::answer(&site, request, reply)),
+        threads: io,
     };
-    http::serve(listeners, &limits(&config.front_door), &stop, handlers)
-        .map_err(|error| format!("cannot serve: {error}"))?;
-    tracing::info!("stopped");
+    let limits = limits(&config);
+    http::serve(listeners, &limits, &stop, handlers).map_err(|error| format!("cannot serve: {error}"))?;
+    if !service.cache.close(limits.stop_timeout.max(MIN_FLUSH)) {
+        tracing::warn!("the cache could not write all in time");
+    }
+    tracing::info!("stopped: {}", service.counts);
     Ok(())
 }
 
-fn service(config: &Config) -> Result<Service, String> {
+fn service(config: &Config, io: &Arc<rayon::ThreadPool>) -> Result<Service, String> {
+    let n_workers = workers(config);
+    let pixels = service::threads("pixels", n_workers, PIXEL_NICENESS);
+    let pixels = pixels.map_err(|error| format!("cannot start threads: {error}"))?;
+    let max_wait = seconds(config.front_door.queue_timeout_s);
+    let bytes = config.work.memory_bytes;
+    let reading = GateLimits {
+        places: n_workers * READ_AHEAD,
+        bytes: bytes / SOURCE_SHARE,
+        queue: config.front_door.max_queue as usize,
+        max_wait,
+    };
+    // Whoever has a source in memory waits: their number is bounded by the gate before.
+    let drawing = GateLimits { places: n_workers, bytes, queue: usize::MAX, max_wait };
     Ok(Service {
         catalog: config.catalog.clone(),
         storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
-        memory: MemoryBudget::new(PIXEL_BYTES, Duration::from_secs(u64::from(config.front_door.queue_timeout_s))),
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,
+        cache: cache(config)?,
+        workshop: Workshop::new(Arc::clone(io), pixels, reading, drawing),
+        counts: Counts::default(),
     })
+}
+
+fn cache(config: &Config) -> Result<Cache, String> {
+    if !config.cache.is_enabled {
+        return Ok(Cache::none());
+    }
+    let options = CacheOptions {
+        limit_bytes: config.cache.limit_bytes,
+        strategy: config.cache.strategy,
+        fsync: config.cache.fsync,
+    };
+    let disk = VariantCache::open(&config.data_path, options).map_err(|error| describe(&error))?;
+    Ok(Cache::new(Arc::new(disk), config.cache.memory_bytes))
+}
+
+fn workers(config: &Config) -> usize {
+    match config.work.pixel_threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        n_threads => n_threads as usize,
+    }
+}
+
+fn io_threads(config: &Config) -> usize {
+    match config.work.io_threads {
+        0 => 2 * thread::available_parallelism().map_or(1, usize::from) + 2,
+        n_threads => n_threads as usize,
+    }
 }
 
 fn listen(address: &ListenAddress) -> Result<Listener, String> {
@@ -74,30 +138,31 @@ fn listen(address: &ListenAddress) -> Result<Listener, String> {
     Ok(listener)
 }
 
-fn limits(door: &FrontDoor) -> Limits {
-    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+fn limits(config: &Config) -> Limits {
+    let door = &config.front_door;
     Limits {
         max_connections: door.max_connections as usize,
         max_connections_per_address: door.max_connections_per_address as usize,
+        max_head_bytes: door.max_head_bytes as usize,
+        max_line_bytes: door.max_line_bytes as usize,
+        max_headers: door.max_headers as usize,
+        max_target_bytes: door.max_url_bytes as usize,
+        // The largest body that anything here takes.
+        max_body_bytes: config.upload.max_file_bytes + FORM_BYTES,
         queue_timeout: seconds(door.queue_timeout_s),
         head_timeout: seconds(door.head_timeout_s),
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),
+        min_write_bytes_per_second: door.min_write_rate,
         stop_timeout: seconds(door.drain_timeout_s),
-        max_requests: door.max_queue as usize,
+        max_requests: door.max_requests as usize,
+        access_log: door.access_log,
         ..Limits::default()
     }
 }
 
-fn log_to_stderr() {
-    let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_terminal).with_target(false).init();
-    // What panics is contained and answered where it happens; the log says where that was, in one line.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no message").replace(['\n', '\r'], " ");
-        tracing::error!("contained panic at {place}: {message}");
-    }));
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
 }
 
 /// SIGTERM and SIGINT ask for the end once; running requests finish.

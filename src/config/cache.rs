@@ -1,32 +1,10 @@
 //! Settings of the cache.
 
-use std::str::FromStr;
+use super::network::UrlFolder;
+use crate::store::cache::Strategy;
 
-use super::value::quoted;
-
-/// Which answers go first when the cache is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Strategy {
-    /// The least recently used.
-    #[default]
-    Lru,
-    /// The least frequently used.
-    Lfu,
-}
-
-impl FromStr for Strategy {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.to_ascii_uppercase().as_str() {
-            "LRU" => Ok(Self::Lru),
-            "LFU" => Ok(Self::Lfu),
-            _ => Err(format!("must be LRU or LFU, got {}", quoted(text))),
-        }
-    }
-}
-
-/// The cache, which this version reads but does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Settings of the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     /// Whether answers are kept at all.
     pub is_enabled: bool,
@@ -38,6 +16,10 @@ pub struct Cache {
     pub memory_bytes: u64,
     /// Seconds until a source in object storage is looked at again.
     pub revalidate_s: u32,
+    /// Whether an answer is on the disk itself before it counts as kept.
+    pub fsync: bool,
+    /// Where in URLs a proxy in front serves the folder of the cache, if one does.
+    pub x_accel_redirect: Option<UrlFolder>,
 }
 
 impl Default for Cache {
@@ -48,6 +30,8 @@ impl Default for Cache {
             strategy: Strategy::default(),
             memory_bytes: 64 << 20,
             revalidate_s: 60,
+            fsync: false,
+            x_accel_redirect: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::{Config, IndexChoice, StorageChoice};
+use super::{Config, IndexChoice, StorageChoice, UrlFolder};
 use crate::transform::Transformation;
 
 impl Config {
@@ -23,16 +23,10 @@ impl Config {
         line("max-source-pixels", &self.max_source_pixels);
         line("jpeg-quality", &self.jpeg_quality.get());
         line("max-age", &format!("{} s", self.max_age_s));
-        let door = &self.front_door;
-        line("http.max-connections", &door.max_connections);
-        line("http.max-connections-per-address", &none_if_zero(door.max_connections_per_address));
-        line("http.max-queue", &door.max_queue);
-        line("http.queue-timeout", &format!("{} s", door.queue_timeout_s));
-        line("http.head-timeout", &format!("{} s", door.head_timeout_s));
-        line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
-        line("http.write-timeout", &format!("{} s", door.write_timeout_s));
-        line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));
+        self.explain_cache(&mut text);
+        self.explain_bounds(&mut text);
         for (name, transformation) in &self.catalog.named {
+            let mut line = |name: &str, value: &dyn Display| push_line(&mut text, name, value);
             line(&format!("transformation {}", name.as_str()), &describe(transformation));
         }
         text.push_str("\nread and checked, but not supported yet:\n");
@@ -40,10 +34,44 @@ impl Config {
         text
     }
 
+    fn explain_cache(&self, text: &mut String) {
+        let mut line = |name: &str, value: &dyn Display| push_line(text, name, value);
+        line("data-path", &self.data_path.display());
+        line("cache.enabled", &yes(self.cache.is_enabled));
+        line("cache.limit", &bytes_or_none(self.cache.limit_bytes));
+        line("cache.strategy", &format!("{:?}", self.cache.strategy).to_uppercase());
+        line("cache.memory", &format!("{} bytes", self.cache.memory_bytes));
+        line("cache.fsync", &yes(self.cache.fsync));
+        line("cache.x-accel-redirect", &self.cache.x_accel_redirect.as_ref().map_or("No", UrlFolder::as_str));
+    }
+
+    fn explain_bounds(&self, text: &mut String) {
+        let mut line = |name: &str, value: &dyn Display| push_line(text, name, value);
+        line("io-threads", &auto_if_zero(self.work.io_threads));
+        line("pixel-threads", &auto_if_zero(self.work.pixel_threads));
+        line("work-memory", &format!("{} bytes", self.work.memory_bytes));
+        let door = &self.front_door;
+        line("http.max-connections", &door.max_connections);
+        line("http.max-connections-per-address", &none_if_zero(door.max_connections_per_address));
+        line("http.max-requests", &door.max_requests);
+        line("http.max-queue", &door.max_queue);
+        line("http.queue-timeout", &format!("{} s", door.queue_timeout_s));
+        line("http.head-timeout", &format!("{} s", door.head_timeout_s));
+        line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
+        line("http.write-timeout", &format!("{} s", door.write_timeout_s));
+        line("http.min-write-rate", &format!("{} bytes/s", door.min_write_rate));
+        line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));
+        line("http.max-head-size", &format!("{} bytes", door.max_head_bytes));
+        line("http.max-header-line", &format!("{} bytes", door.max_line_bytes));
+        line("http.max-headers", &door.max_headers);
+        line("http.max-url-length", &format!("{} bytes", door.max_url_bytes));
+        line("http.access-log", &yes(door.access_log));
+    }
+
     /// The settings that this version does not act on.
     fn explain_later(&self, text: &mut String) {
         let mut line = |name: &str, value: &dyn Display| push_line(text, name, value);
-        line("data-path", &self.data_path.display());
+        line("cache.revalidate", &format!("{} s", self.cache.revalidate_s));
         line("throttling-rate", &per_minute(self.throttling_rate));
         line("trusted-proxies", &self.trusted_proxies.len());
         line("cors-allow-origins", &list(self.cors_allow_origins.iter().map(ToString::to_string).collect()));
@@ -53,11 +81,6 @@ impl Config {
         line("require-file-signature", &yes(self.upload.requires_file_signature));
         line("upload-max-file-size", &format!("{} bytes", self.upload.max_file_bytes));
         line("upload-max-pixels", &self.upload.max_pixels);
-        line("cache.enabled", &yes(self.cache.is_enabled));
-        line("cache.limit", &bytes_or_none(self.cache.limit_bytes));
-        line("cache.strategy", &format!("{:?}", self.cache.strategy).to_uppercase());
-        line("cache.memory", &format!("{} bytes", self.cache.memory_bytes));
-        line("cache.revalidate", &format!("{} s", self.cache.revalidate_s));
     }
 
     /// What is configured but not supported by this version, a sentence each; the server runs without.
@@ -74,7 +97,6 @@ impl Config {
                 sentences.push(sentence);
             }
         };
-        note(has("cache"), "`cache` is not supported yet: every image is made anew".to_owned());
         note(
             has("throttling-rate") && self.throttling_rate > 0,
             "`throttling-rate` is not supported yet: requests are not counted".to_owned(),
@@ -130,6 +152,10 @@ fn list(items: Vec<String>) -> String {
 
 fn yes(value: bool) -> &'static str {
     if value { "Yes" } else { "No" }
+}
+
+fn auto_if_zero(value: u32) -> String {
+    if value == 0 { "as many as fit the cores".to_owned() } else { value.to_string() }
 }
 
 fn none_if_zero(value: u32) -> String {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::cache::Strategy;
-use super::network::{AddressRange, ListenAddress, Origin};
+use super::network::{AddressRange, ListenAddress, Origin, UrlFolder};
 use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
 use crate::plan::JpegQuality;
+use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};
 
 /// A day and a year in seconds, as bounds that nobody should need to exceed.
@@ -33,6 +33,9 @@ pub(super) struct ConfigFile {
     pub(super) max_age: Option<Number<u32, 0, YEAR_S>>,
     pub(super) local_path: Option<Word<PathBuf>>,
     pub(super) data_path: Option<Word<PathBuf>>,
+    pub(super) io_threads: Option<Number<u32, 0, 1024>>,
+    pub(super) pixel_threads: Option<Number<u32, 0, 1024>>,
+    pub(super) work_memory: Option<Number<u64, { 16 << 20 }, { 1 << 50 }>>,
     pub(super) listen: Option<OneOrMore<ListenAddress>>,
     pub(super) trusted_proxies: Option<OneOrMore<AddressRange>>,
     pub(super) cors_allow_origins: Option<OneOrMore<Origin>>,
@@ -60,6 +63,8 @@ pub(super) struct CacheSection {
     pub(super) strategy: Option<Word<Strategy>>,
     pub(super) memory: Option<Number<u64, 0, { 1 << 40 }>>,
     pub(super) revalidate: Option<Number<u32, 0, DAY_S>>,
+    pub(super) fsync: Option<Flag>,
+    pub(super) x_accel_redirect: Option<Word<UrlFolder>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,12 +72,19 @@ pub(super) struct CacheSection {
 pub(super) struct HttpSection {
     pub(super) max_connections: Option<Number<u32, 1, 100_000>>,
     pub(super) max_connections_per_address: Option<Number<u32, 0, 100_000>>,
+    pub(super) max_requests: Option<Number<u32, 1, 100_000>>,
     pub(super) max_queue: Option<Number<u32, 1, 100_000>>,
     pub(super) queue_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) head_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) write_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) min_write_rate: Option<Number<u64, 0, { 1 << 30 }>>,
     pub(super) drain_timeout: Option<Number<u32, 0, 3600>>,
+    pub(super) max_head_size: Option<Number<u32, 1024, { 1 << 20 }>>,
+    pub(super) max_header_line: Option<Number<u32, 256, { 1 << 20 }>>,
+    pub(super) max_headers: Option<Number<u32, 8, 1024>>,
+    pub(super) max_url_length: Option<Number<u32, 256, 65_536>>,
+    pub(super) access_log: Option<Flag>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,10 +23,10 @@ use crate::transform::{Catalog, MaxScale, Rules, Text, TextSize, Transformation,
 use error::Step;
 use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, TextSection, TransformationSection};
 
-pub use cache::{Cache, Strategy};
+pub use cache::Cache;
 pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
 pub use error::{ConfigError, Fault, Position};
-pub use network::{AddressRange, ListenAddress, Origin};
+pub use network::{AddressRange, ListenAddress, Origin, UrlFolder};
 
 /// Larger files are no configurations.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -54,6 +54,8 @@ pub struct Config {
     pub index: (IndexChoice, String),
     /// Bounds of the front door.
     pub front_door: FrontDoor,
+    /// Threads and memory of the work.
+    pub work: Work,
     /// Settings of uploads.
     pub upload: Upload,
     /// Which operations need an API key.
@@ -77,9 +79,11 @@ pub struct FrontDoor {
     pub max_connections: u32,
     /// Connections open at once from one address; 0 is no limit.
     pub max_connections_per_address: u32,
-    /// Requests that run or wait for a thread.
+    /// Requests that run or wait for a thread that may answer them.
+    pub max_requests: u32,
+    /// Images that wait to be made.
     pub max_queue: u32,
-    /// Seconds that a request may wait for a thread.
+    /// Seconds that a request or an image may wait for its turn.
     pub queue_timeout_s: u32,
     /// Seconds for a whole request head.
     pub head_timeout_s: u32,
@@ -87,22 +91,59 @@ pub struct FrontDoor {
     pub idle_timeout_s: u32,
     /// Seconds that a client may take nothing of an answer.
     pub write_timeout_s: u32,
+    /// Bytes a second that a client must take of an answer, on average over `write_timeout_s`.
+    pub min_write_rate: u64,
     /// Seconds that running requests have after SIGTERM.
     pub drain_timeout_s: u32,
+    /// Bytes of a request head.
+    pub max_head_bytes: u32,
+    /// Bytes of a header line.
+    pub max_line_bytes: u32,
+    /// Header lines.
+    pub max_headers: u32,
+    /// Bytes of a request target.
+    pub max_url_bytes: u32,
+    /// Whether every request is logged.
+    pub access_log: bool,
 }
 
 impl Default for FrontDoor {
     fn default() -> Self {
         Self {
-            max_connections: 1024,
+            max_connections: 10_000,
             max_connections_per_address: 0,
+            max_requests: 10_000,
             max_queue: 256,
             queue_timeout_s: 10,
             head_timeout_s: 10,
             idle_timeout_s: 15,
             write_timeout_s: 10,
+            min_write_rate: 2048,
             drain_timeout_s: 30,
+            max_head_bytes: 16 * 1024,
+            max_line_bytes: 8 * 1024,
+            max_headers: 64,
+            max_url_bytes: 4096,
+            access_log: true,
         }
+    }
+}
+
+/// Threads and memory of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Threads that wait for disks and networks; 0 for two per core and two more.
+    pub io_threads: u32,
+    /// Threads that decode, resize and encode; 0 for one per core.
+    pub pixel_threads: u32,
+    /// Bytes that pixels may take, over all requests.
+    pub memory_bytes: u64,
+}
+
+impl Default for Work {
+    /// Memory for ten photographs of 8 megapixels.
+    fn default() -> Self {
+        Self { io_threads: 0, pixel_threads: 0, memory_bytes: 256 << 20 }
     }
 }
 
@@ -201,6 +242,11 @@ impl Config {
             },
             index: environment.index()?,
             front_door: front_door(file.http.unwrap_or_default()),
+            work: Work {
+                io_threads: number(file.io_threads, 0),
+                pixel_threads: number(file.pixel_threads, 0),
+                memory_bytes: number(file.work_memory, Work::default().memory_bytes),
+            },
             upload: Upload {
                 is_async: flag(file.async_uploads, upload.is_async),
                 max_file_bytes: number(file.upload_max_file_size, upload.max_file_bytes),
@@ -230,7 +276,6 @@ fn written(file: &ConfigFile) -> Vec<&'static str> {
     let keys = [
         ("async-uploads", file.async_uploads.is_some()),
         ("authorisation", file.authorisation.is_some()),
-        ("cache", file.cache.is_some()),
         ("cors-allow-origins", file.cors_allow_origins.is_some()),
         ("require-file-signature", file.require_file_signature.is_some()),
         ("throttling-rate", file.throttling_rate.is_some()),
@@ -246,12 +291,19 @@ fn front_door(section: HttpSection) -> FrontDoor {
     FrontDoor {
         max_connections: number(section.max_connections, default.max_connections),
         max_connections_per_address: number(section.max_connections_per_address, default.max_connections_per_address),
+        max_requests: number(section.max_requests, default.max_requests),
         max_queue: number(section.max_queue, default.max_queue),
         queue_timeout_s: number(section.queue_timeout, default.queue_timeout_s),
         head_timeout_s: number(section.head_timeout, default.head_timeout_s),
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),
+        min_write_rate: number(section.min_write_rate, default.min_write_rate),
         drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),
+        max_head_bytes: number(section.max_head_size, default.max_head_bytes),
+        max_line_bytes: number(section.max_header_line, default.max_line_bytes),
+        max_headers: number(section.max_headers, default.max_headers),
+        max_url_bytes: number(section.max_url_length, default.max_url_bytes),
+        access_log: flag(section.access_log, default.access_log),
     }
 }
 
@@ -267,6 +319,8 @@ fn cache_of(section: CacheSection) -> Cache {
         strategy: section.strategy.map_or(default.strategy, |strategy| strategy.0),
         memory_bytes: number(section.memory, default.memory_bytes),
         revalidate_s: number(section.revalidate, default.revalidate_s),
+        fsync: flag(section.fsync, default.fsync),
+        x_accel_redirect: section.x_accel_redirect.map(|folder| folder.0),
     }
 }
 

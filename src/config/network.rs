@@ -52,6 +52,29 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// The path of a folder in URLs, such as `/pixlserv-cache/`: begins and ends with a slash, of letters, digits and `/._-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlFolder(String);
+
+impl UrlFolder {
+    /// The path.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UrlFolder {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+        if is_plain && text.len() > 1 && text.starts_with('/') && text.ends_with('/') && !text.contains("//") {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("must be a URL path with a slash at both ends, such as /pixlserv-cache/, got {}", quoted(text)))
+    }
+}
+
 /// An IPv4 address, `localhost`, or nothing for every IPv4 address.
 fn parse_host(text: &str) -> Option<IpAddr> {
     match text {

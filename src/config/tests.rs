@@ -37,9 +37,11 @@ fn an_empty_file_means_the_defaults() {
         let cache = Cache {
             is_enabled: true,
             limit_bytes: 0,
-            strategy: super::Strategy::Lru,
+            strategy: crate::store::cache::Strategy::Lru,
             memory_bytes: 67_108_864,
             revalidate_s: 60,
+            fsync: false,
+            x_accel_redirect: None,
         };
         assert_eq!(config.cache, cache);
         assert!(config.trusted_proxies.is_empty() && config.cors_allow_origins.is_empty());
@@ -68,7 +70,7 @@ fn the_go_servers_example_means_the_same() {
     assert_eq!((texts[0].gravity, texts[0].x, texts[0].y), (Gravity::North, 30, 20));
     assert_eq!((texts[0].color, texts[0].size.pixels()), (Color { rgb: [255; 3] }, 12));
     assert!(config.refusals().is_empty());
-    assert_eq!(config.unsupported().len(), 6, "{:#?}", config.unsupported());
+    assert_eq!(config.unsupported().len(), 5, "{:#?}", config.unsupported());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use super::cache::Strategy;
-use super::network::{AddressRange, ListenAddress, Origin};
+use super::network::{AddressRange, ListenAddress, Origin, UrlFolder};
+use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, Params, SourcePath, TransformationName};
 
 /// A YAML 1.1 boolean in any of its spellings; YAML 1.2 readers take most of them for texts.
@@ -243,6 +243,12 @@ impl FromText for SourcePath {
 }
 
 impl FromText for Strategy {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromText for UrlFolder {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
     }

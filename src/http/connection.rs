@@ -337,7 +337,9 @@ impl Connection {
         }
         let status = response.status;
         let message = Message::new(response, persistence, request.method == Method::HEAD);
-        log::answered(request, status, message.body.len(), exchange.start);
+        if shared.limits.access_log {
+            log::answered(request, status, message.body.len(), exchange.start);
+        }
         self.start_sending(request.id, message, next, shared);
     }
 
@@ -354,7 +356,9 @@ impl Connection {
     fn refuse(&mut self, error: HeadError, shared: &mut Shared) {
         shared.last_request_id += 1;
         let id = shared.last_request_id;
-        log::refused(id, self.peer, error);
+        if shared.limits.access_log {
+            log::refused(id, self.peer, error);
+        }
         let response = Response::text(error.status(), format!("{error}\n"));
         let message = Message::new(response, Persistence::Close, false);
         self.start_sending(id, message, Next::Linger, shared);

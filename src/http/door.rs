@@ -73,7 +73,7 @@ impl Door {
         }
         let shared = Shared {
             limits: limits.clone(),
-            pool: Pool::new(limits)?,
+            pool: Pool::new(&handlers.threads, limits),
             handlers,
             answers,
             last_request_id: 0,

@@ -1,6 +1,5 @@
 //! The bounds of the front door, in one struct. What each means is told here; the modules that hold to it say how.
 
-use std::thread;
 use std::time::Duration;
 
 /// The bounds of the front door. Every field has a documented default in `impl Default`.
@@ -40,19 +39,19 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// How long running requests may take to finish after the stop.
     pub stop_timeout: Duration,
-    /// Threads that run handlers; at least 1.
-    pub threads: usize,
-    /// Requests running or waiting; more are answered 503 at once. At least 1. Cheap answers leave fast, so this may be
-    /// many: `queue_timeout` is what bounds the wait.
+    /// Requests that a handler has or that wait for one; more are answered 503 at once. At least 1. Handlers leave fast,
+    /// so this may be many: `queue_timeout` is what bounds the wait.
     pub max_requests: usize,
     /// A request that no thread has begun after this time is answered 503.
     pub queue_timeout: Duration,
+    /// Whether every request is logged.
+    pub access_log: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_connections: 1024,
+            max_connections: 10_000,
             max_connections_per_address: 0,
             eviction_age: Duration::from_secs(1),
             max_head_bytes: 16 * 1024,
@@ -69,9 +68,9 @@ impl Default for Limits {
             max_linger_bytes: 256 * 1024,
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
-            threads: thread::available_parallelism().map_or(1, usize::from),
-            max_requests: 256,
+            max_requests: 10_000,
             queue_timeout: Duration::from_secs(10),
+            access_log: true,
         }
     }
 }

@@ -10,6 +10,8 @@
 use std::io;
 use std::sync::Arc;
 
+use rayon::ThreadPool;
+
 mod answers;
 mod capacity;
 pub mod conditional;
@@ -55,6 +57,8 @@ pub struct Handlers {
     pub instant: Arc<InstantHandler>,
     /// Asked for the rest.
     pub queued: Arc<Handler>,
+    /// Where `queued` runs.
+    pub threads: Arc<ThreadPool>,
 }
 
 /// Serves until `stop` is asked for; then takes no more connections, lets running requests finish, `stop_timeout` at

@@ -2,10 +2,11 @@
 //! cross.
 
 use std::any::Any;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rayon::ThreadPool;
 
 use super::limits::Limits;
 use super::reply::Reply;
@@ -16,7 +17,7 @@ use super::{Handler, InstantHandler};
 /// The threads that handlers run on.
 #[derive(Debug)]
 pub(super) struct Pool {
-    threads: rayon::ThreadPool,
+    threads: Arc<ThreadPool>,
     /// Requests that a handler has or that wait for one.
     load: Arc<AtomicUsize>,
     max_load: usize,
@@ -35,15 +36,9 @@ impl Claim {
 }
 
 impl Pool {
-    /// Starts `limits.threads` threads.
-    pub(super) fn new(limits: &Limits) -> io::Result<Self> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(limits.threads.max(1))
-            .thread_name(|index| format!("io-{index}"))
-            .panic_handler(|panic| log_panic(0, panic))
-            .build()
-            .map_err(io::Error::other)?;
-        Ok(Self { threads, load: Arc::default(), max_load: limits.max_requests.max(1) })
+    /// A queue in front of these threads.
+    pub(super) fn new(threads: &Arc<ThreadPool>, limits: &Limits) -> Self {
+        Self { threads: Arc::clone(threads), load: Arc::default(), max_load: limits.max_requests.max(1) }
     }
 
     /// Has a thread call the handler; `deliver` gets the answer. `None` if the queue is full.

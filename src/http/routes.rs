@@ -1,20 +1,32 @@
 //! Which path means what, and the answers' headers. The only place that knows URLs.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::conditional::{is_not_modified, not_modified};
+use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
 use super::status::status;
-use crate::service::{self, ImageRequest, Service, ServiceError};
+use crate::raster::Format;
+use crate::service::{self, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
 use crate::transform::{ScaledPath, Spec};
+
+/// Where an image came from: `hit`, `miss` or `coalesced`.
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// How a proxy says that it can send files itself, and how it is told to.
+const SENDFILE_TYPE: HeaderName = HeaderName::from_static("x-sendfile-type");
+const ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 /// What a path leads to, whatever the method.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
     Index,
     Health,
+    Ready,
     Image { key: Option<&'a str>, parameters: &'a str, path: &'a str },
     Upload { key: Option<&'a str> },
 }
@@ -25,6 +37,7 @@ impl<'a> Route<'a> {
         match path {
             "" => return Some(Self::Index),
             "health" => return Some(Self::Health),
+            "ready" => return Some(Self::Ready),
             _ => {}
         }
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -45,7 +58,7 @@ impl<'a> Route<'a> {
 
     const fn allowed(&self) -> &'static str {
         match self {
-            Self::Index | Self::Health | Self::Image { .. } => "GET, HEAD",
+            Self::Index | Self::Health | Self::Ready | Self::Image { .. } => "GET, HEAD",
             Self::Upload { .. } => "POST",
         }
     }
@@ -60,41 +73,92 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Answers a request that needs no image work, at once and on any thread; `None` for all others.
-#[must_use]
-pub fn answer_inline(request: &Request) -> Option<Response> {
-    let is_read = request.method == Method::GET || request.method == Method::HEAD;
-    let is_health = is_read && request.target.path == "/health";
-    is_health.then(health)
+/// What is served, and what the answers depend on beside it.
+#[derive(Debug)]
+pub struct Site {
+    /// Makes the images.
+    pub service: Arc<Service>,
+    /// What `/ready` tells.
+    pub readiness: Arc<Readiness>,
+    /// The URL path under which a proxy in front of us serves the folder of the cache, if one does; ends with `/`.
+    pub accel_prefix: Option<String>,
 }
 
-fn health() -> Response {
-    Response::text(StatusCode::OK, "ok").with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+/// Answers a request that needs neither work nor waiting: whatever is no image, an image that the client has, or one
+/// that is in memory. `None` for all others.
+#[must_use]
+pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
+    let image = match route(site, request) {
+        Ok(image) => image,
+        Err(response) => return Some(response),
+    };
+    let answer = service::find_image_at_once(&site.service, &image)?;
+    if let Some(response) = unneeded(site, request, &answer) {
+        return Some(response);
+    }
+    if let Some(place) = accelerated(site, request).and_then(|_| service::place_at_once(&site.service, &answer)) {
+        return Some(elsewhere(site, &answer, &place));
+    }
+    let image = service::hot_image(&site.service, &answer)?;
+    Some(show(site, (&answer.tag, answer.modified), image, Origin::Memory))
 }
 
-/// Answers any request.
-#[must_use]
-pub fn answer(service: &Service, request: &Request) -> Response {
+/// Answers any request, at once or when its image is made.
+pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
+    let found = route(site, &request)
+        .and_then(|image| service::find_image(&site.service, &image).map_err(|error| refuse(&request, &error)));
+    let answer = match found {
+        Ok(answer) => answer,
+        Err(response) => return reply.send(response),
+    };
+    if let Some(response) = unneeded(site, &request, &answer) {
+        return reply.send(response);
+    }
+    if let Some(place) = accelerated(site, &request).and_then(|_| service::place(&site.service, &answer)) {
+        return reply.send(elsewhere(site, &answer, &place));
+    }
+    let its_site = Arc::clone(site);
+    service::get_image(&site.service, answer, move |made, origin| {
+        reply.send(match made {
+            Ok(made) => show(&its_site, (&made.tag, made.modified), made.image.clone(), origin),
+            Err(error) => refuse(&request, &error),
+        });
+    });
+}
+
+/// The image that is asked for, or the answer where none is, or none may be.
+fn route(site: &Site, request: &Request) -> Result<ImageRequest, Response> {
     let Some(route) = Route::of(&request.target.path) else {
-        return Response::text(StatusCode::NOT_FOUND, "not found");
+        return Err(Response::text(StatusCode::NOT_FOUND, "not found"));
     };
     if !route.allows(&request.method) {
-        return Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
-            .with(ALLOW, HeaderValue::from_static(route.allowed()));
+        let response = Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        return Err(response.with(ALLOW, HeaderValue::from_static(route.allowed())));
     }
-    match route {
+    Err(match route {
         Route::Index => Response::text(StatusCode::OK, "It works!"),
-        Route::Health => health(),
+        Route::Health => uncached(Response::text(StatusCode::OK, "ok")),
+        Route::Ready => uncached(match site.readiness.get() {
+            Ok(()) => Response::text(StatusCode::OK, "ready"),
+            Err(reason) => {
+                tracing::debug!("not ready: {reason}");
+                Response::unavailable("not ready")
+            }
+        }),
         // No key can exist yet, so every given one is wrong.
         Route::Image { key: Some(_), .. } | Route::Upload { key: Some(_) } => {
             Response::text(StatusCode::UNAUTHORIZED, "API key invalid or missing")
         }
         Route::Upload { key: None } => Response::text(StatusCode::NOT_IMPLEMENTED, "uploads are not supported yet"),
         Route::Image { key: None, parameters, path } => match parse(parameters, path) {
-            Ok(image) => show(service, request, &image),
+            Ok(image) => return Ok(image),
             Err(reason) => Response::text(StatusCode::BAD_REQUEST, reason),
         },
-    }
+    })
+}
+
+fn uncached(response: Response) -> Response {
+    response.with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
 fn parse(parameters: &str, path: &str) -> Result<ImageRequest, String> {
@@ -105,27 +169,51 @@ fn parse(parameters: &str, path: &str) -> Result<ImageRequest, String> {
     Ok(ImageRequest { spec, source, scale })
 }
 
-fn show(service: &Service, request: &Request, image: &ImageRequest) -> Response {
-    let answer = match service::find_image(service, image) {
-        Ok(answer) => answer,
-        Err(error) => return refuse(request, &error),
+/// The 304 for a client that has the image.
+fn unneeded(site: &Site, request: &Request, answer: &Answer) -> Option<Response> {
+    let tag = quoted(&answer.tag);
+    let has = is_not_modified(&request.method, &request.headers, &tag, Some(answer.modified));
+    has.then(|| not_modified(&describe(site, Response::empty(StatusCode::OK), &answer.tag, answer.modified)))
+}
+
+/// The folder of the cache as the proxy that sent this request serves it.
+fn accelerated<'a>(site: &'a Site, request: &Request) -> Option<&'a str> {
+    let prefix = site.accel_prefix.as_deref()?;
+    let asks = request.headers.get(SENDFILE_TYPE).is_some_and(|value| value == "X-Accel-Redirect");
+    asks.then_some(prefix)
+}
+
+/// Tells the proxy which file it is to send.
+fn elsewhere(site: &Site, answer: &Answer, place: &str) -> Response {
+    let prefix = site.accel_prefix.as_deref().unwrap_or("/");
+    let format = if place.ends_with(".png") { Format::Png } else { Format::Jpeg };
+    let response = Response::bytes(format.media_type(), "")
+        .with(ACCEL_REDIRECT, header(&format!("{prefix}{place}")))
+        .with(X_CACHE, HeaderValue::from_static("hit"));
+    describe(site, response, &answer.tag, answer.modified)
+}
+
+fn show(site: &Site, (tag, modified): (&str, SystemTime), image: Image, origin: Origin) -> Response {
+    let came = match origin {
+        Origin::Memory | Origin::Disk => "hit",
+        Origin::Made => "miss",
+        Origin::Coalesced => "coalesced",
     };
-    let tag = format!("\"{}\"", answer.tag);
-    let modified = answer.modified;
-    let describe = |response: Response| {
-        let cache_control = format!("public, max-age={}", service.max_age_s);
-        response
-            .with(ETAG, header(&tag))
-            .with(LAST_MODIFIED, header(&httpdate::fmt_http_date(modified)))
-            .with(CACHE_CONTROL, header(&cache_control))
-    };
-    if is_not_modified(&request.method, &request.headers, &tag, Some(modified)) {
-        return not_modified(&describe(Response::empty(StatusCode::OK)));
-    }
-    match service::make_image(service, answer) {
-        Ok(encoded) => describe(Response::bytes(encoded.format.media_type(), encoded.bytes)),
-        Err(error) => refuse(request, &error),
-    }
+    let response =
+        Response::bytes(image.format.media_type(), image.bytes).with(X_CACHE, HeaderValue::from_static(came));
+    describe(site, response, tag, modified)
+}
+
+/// What an image and its 304 have in common.
+fn describe(site: &Site, response: Response, tag: &str, modified: SystemTime) -> Response {
+    response
+        .with(ETAG, header(&quoted(tag)))
+        .with(LAST_MODIFIED, header(&httpdate::fmt_http_date(modified)))
+        .with(CACHE_CONTROL, header(&format!("public, max-age={}", site.service.max_age_s)))
+}
+
+fn quoted(tag: &str) -> String {
+    format!("\"{tag}\"")
 }
 
 /// The client reads what it can mend; the log has the whole chain of what the server should.
@@ -141,7 +229,7 @@ fn refuse(request: &Request, error: &ServiceError) -> Response {
 }
 
 fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("tags, dates and numbers are visible ASCII")
+    HeaderValue::from_str(text).expect("tags, dates, numbers and our own paths are visible ASCII")
 }
 
 #[cfg(test)]
@@ -157,6 +245,7 @@ mod tests {
     fn paths_lead_to_routes() {
         check("/", Some(Route::Index));
         check("/health", Some(Route::Health));
+        check("/ready", Some(Route::Ready));
         check("/image/w_1/a/b.jpg", Some(Route::Image { key: None, parameters: "w_1", path: "a/b.jpg" }));
         check("/Ab9/image/w_1/a.jpg", Some(Route::Image { key: Some("Ab9"), parameters: "w_1", path: "a.jpg" }));
         check("/image/w_1//a.jpg", Some(Route::Image { key: None, parameters: "w_1", path: "/a.jpg" }));

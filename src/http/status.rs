@@ -25,7 +25,10 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
-        ServiceError::Busy => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        ServiceError::Busy | ServiceError::Store(StoreError::Changing(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
+        ServiceError::Interrupted => internal(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         ServiceError::OverlaysUnsupported => (StatusCode::NOT_IMPLEMENTED, error.to_string()),
     }
 }

@@ -18,9 +18,12 @@ pub enum ServiceError {
     /// The source cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The memory for pixels was taken for too long.
+    /// There was no place or no memory to make the image in time.
     #[error("too busy, try again")]
     Busy,
+    /// The work on the image ended without a result; the log has the panic.
+    #[error("the work on the image was interrupted")]
+    Interrupted,
     /// The transformation has a watermark or texts.
     #[error("watermarks and texts are not supported yet")]
     OverlaysUnsupported,

@@ -1,17 +1,34 @@
 //! The corridor between the rooms: one line per room. Knows nothing of HTTP.
+//!
+//! An image is found (`find_image`: what is it called, is it there?), taken from the cache (`cache`, `hot`) or made
+//! (`cold`), once for all who wait for it (`flights`), and not before there is room for it (`gate`).
 
-mod budget;
+mod cache;
+mod cold;
 mod error;
+mod flights;
+mod gate;
+mod hot;
+mod ready;
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use crate::pipeline::{self, Encoded, Limits, codec};
-use crate::plan::{JpegQuality, Plan};
+use crate::pipeline::Limits;
+use crate::plan::JpegQuality;
+use crate::raster::Format;
 use crate::store::{Found, LocalStorage};
-use crate::transform::{Catalog, SourcePath, Spec, Task, Variant};
+use crate::transform::{Catalog, SourcePath, SourceVersion, Spec, Task, Variant, VariantId};
+use cold::Job;
+use flights::Role;
 
-pub use budget::MemoryBudget;
+pub use cache::Cache;
+pub use cold::{Workshop, threads};
 pub use error::{DecodeError, ServiceError, StoreError, chain};
+pub use gate::GateLimits;
+pub use ready::Readiness;
 
 /// Everything that answers are made with; shared by all requests.
 #[derive(Debug)]
@@ -22,12 +39,25 @@ pub struct Service {
     pub storage: LocalStorage,
     /// What a source may cost.
     pub limits: Limits,
-    /// What pixels may take in memory, over all requests.
-    pub memory: MemoryBudget,
     /// Quality of JPEG answers.
     pub jpeg_quality: JpegQuality,
     /// Seconds that clients may keep an answer.
     pub max_age_s: u32,
+    /// What was made before.
+    pub cache: Cache,
+    /// Where images are made.
+    pub workshop: Workshop,
+    /// Where answers came from.
+    pub counts: Counts,
+}
+
+/// How many images came from where.
+#[derive(Debug, Default)]
+pub struct Counts {
+    memory: AtomicU64,
+    disk: AtomicU64,
+    made: AtomicU64,
+    coalesced: AtomicU64,
 }
 
 /// A request for an image, all parts of it valid.
@@ -42,63 +72,189 @@ pub struct ImageRequest {
 }
 
 /// An answer that is known by name, but not made yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     task: Task,
-    found: Found,
+    source: SourcePath,
+    version: SourceVersion,
+    id: VariantId,
     /// Identifies the bytes of the answer: 32 hexadecimal digits.
     pub tag: String,
     /// When the source was changed last.
     pub modified: SystemTime,
 }
 
+/// An image as it is sent.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Told from the bytes of the source.
+    pub format: Format,
+    /// The file.
+    pub bytes: Arc<Vec<u8>>,
+}
+
+/// Where an image came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was in memory.
+    Memory,
+    /// It was on disk.
+    Disk,
+    /// It was made.
+    Made,
+    /// It was being made for another.
+    Coalesced,
+}
+
+/// An image that was found or made, with the name and the time that it has. Those differ from the ones of the request if
+/// its source was changed in between.
+#[derive(Clone, Debug)]
+pub struct MadeImage {
+    /// The image.
+    pub image: Image,
+    /// Where it came from.
+    pub origin: Origin,
+    /// As [`Answer::tag`].
+    pub tag: String,
+    /// As [`Answer::modified`].
+    pub modified: SystemTime,
+}
+
+/// What all who wait for one image are told.
+type Made = Result<Arc<MadeImage>, Arc<ServiceError>>;
+
 /// Finds what a request is about, at the cost of one look at the storage: enough to tell whether a client has
 /// the answer already.
 /// # Errors
 /// If the rules forbid it, the source is not there, or the storage fails.
 pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, ServiceError> {
-    let task = service.catalog.resolve(&request.spec, request.scale)?;
-    if let Task::Transform(transformation, _) = &task
-        && transformation.draws()
-    {
-        return Err(ServiceError::OverlaysUnsupported);
-    }
+    let task = service.task(request)?;
     let found = service.storage.find(&request.source)?;
-    let tag = tag(service, request, &task, &found);
-    let modified = found.modified;
-    Ok(Answer { task, found, tag, modified })
+    Ok(Answer::new(service, task, &request.source, found.version, found.modified))
 }
 
-/// Makes an answer.
-/// # Errors
-/// If the source cannot be read or decoded, or the answer would be too large.
-pub fn make_image(service: &Service, answer: Answer) -> Result<Encoded, ServiceError> {
-    let source = answer.found.read()?;
-    let (transformation, scale) = match &answer.task {
-        // The stored bytes, if they are an image at all.
-        Task::Original => return Ok(Encoded { format: codec::format_of(&source)?, bytes: source }),
-        Task::Transform(transformation, scale) => (transformation, *scale),
-    };
-    let header = codec::probe(&source, service.limits)?;
-    let max_output_side = service.catalog.rules.max_output_side;
-    let plan = Plan::new(transformation, scale, &header, service.jpeg_quality, max_output_side)?;
-    let bytes = header.decoded_bytes + plan.output_bytes();
-    let _reservation = service.memory.reserve(bytes).ok_or(ServiceError::Busy)?;
-    Ok(pipeline::run(&source, &plan)?)
+/// As [`find_image`], where that needs no waiting for a disk or a network; `None` if it may.
+#[must_use]
+pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<Answer> {
+    let task = service.task(request).ok()?;
+    let Found { version, modified, .. } = service.storage.find_at_once(&request.source)?;
+    Some(Answer::new(service, task, &request.source, version, modified))
 }
 
-fn tag(service: &Service, request: &ImageRequest, task: &Task, found: &Found) -> String {
-    let transformation = match task {
-        Task::Original => None,
-        Task::Transform(transformation, scale) => Some((&**transformation, *scale)),
+/// An image that is in memory.
+#[must_use]
+pub fn hot_image(service: &Service, answer: &Answer) -> Option<Image> {
+    let hot = service.cache.at_once(&answer.id)?;
+    service.counts.memory.fetch_add(1, Ordering::Relaxed);
+    Some(hot.image.clone())
+}
+
+/// Where the file of a cached image is below the folder of the cache, as far as that is known without waiting.
+#[must_use]
+pub fn place_at_once(service: &Service, answer: &Answer) -> Option<String> {
+    let hot = service.cache.at_once(&answer.id).filter(|hot| hot.is_on_disk())?;
+    service.counts.disk.fetch_add(1, Ordering::Relaxed);
+    Some(crate::store::cache::file_name(&answer.id, hot.image.format))
+}
+
+/// Where the file of a cached image is below the folder of the cache.
+#[must_use]
+pub fn place(service: &Service, answer: &Answer) -> Option<String> {
+    let place = service.cache.locate(answer)?;
+    service.counts.disk.fetch_add(1, Ordering::Relaxed);
+    Some(place)
+}
+
+/// Brings an image to `deliver`, from the cache or made: now, or from another thread when it is done.
+pub fn get_image(
+    service: &Arc<Service>,
+    answer: Answer,
+    deliver: impl FnOnce(Result<Arc<MadeImage>, Arc<ServiceError>>, Origin) + Send + 'static,
+) {
+    let generation = service.cache.generation();
+    let waiter = {
+        let service = Arc::clone(service);
+        move |made: Made, role| {
+            let origin = match (&made, role) {
+                (Ok(made), Role::Joined) if made.origin == Origin::Made => Origin::Coalesced,
+                (Ok(made), _) => made.origin,
+                (Err(_), _) => Origin::Made,
+            };
+            if made.is_ok() {
+                service.counts.count(origin);
+            }
+            deliver(made, origin);
+        }
     };
-    let variant = Variant {
-        source: &request.source,
-        version: found.version,
-        transformation,
-        jpeg_quality: service.jpeg_quality.get(),
+    // Those who come after a purge do not wait for what was begun before it.
+    let key = (answer.id, generation);
+    let interrupted = Err(Arc::new(ServiceError::Interrupted));
+    let Some(mut lead) = service.workshop.flights.join(key, interrupted, waiter) else {
+        return;
     };
-    let mut tag = variant.id().to_string();
-    tag.truncate(32);
-    tag
+    match service.cache.get(&answer, generation) {
+        Some((image, origin)) => {
+            let (tag, modified) = (answer.tag, answer.modified);
+            lead.tell(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
+        }
+        None => Job { service: Arc::clone(service), answer, generation, lead }.start(),
+    }
+}
+
+impl Service {
+    fn task(&self, request: &ImageRequest) -> Result<Task, ServiceError> {
+        let task = self.catalog.resolve(&request.spec, request.scale)?;
+        match &task {
+            Task::Transform(transformation, _) if transformation.draws() => Err(ServiceError::OverlaysUnsupported),
+            _ => Ok(task),
+        }
+    }
+}
+
+impl Answer {
+    fn new(service: &Service, task: Task, source: &SourcePath, version: SourceVersion, modified: SystemTime) -> Self {
+        let transformation = match &task {
+            Task::Original => None,
+            Task::Transform(transformation, scale) => Some((&**transformation, *scale)),
+        };
+        let jpeg_quality = service.jpeg_quality.get();
+        let id = Variant { source, version, transformation, jpeg_quality }.id();
+        let mut tag = id.to_string();
+        tag.truncate(32);
+        Self { task, source: source.clone(), version, id, tag, modified }
+    }
+
+    /// The same for another state of the source.
+    fn with_version(&self, service: &Service, version: SourceVersion, modified: SystemTime) -> Self {
+        Self::new(service, self.task.clone(), &self.source, version, modified)
+    }
+
+    /// What is done, for people.
+    fn describe(&self) -> String {
+        match &self.task {
+            Task::Original => "_".to_owned(),
+            Task::Transform(transformation, 1) => transformation.params.to_string(),
+            Task::Transform(transformation, scale) => format!("{} @{scale}x", transformation.params),
+        }
+    }
+}
+
+impl Counts {
+    fn count(&self, origin: Origin) {
+        let counter = match origin {
+            Origin::Memory => &self.memory,
+            Origin::Disk => &self.disk,
+            Origin::Made => &self.made,
+            Origin::Coalesced => &self.coalesced,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (memory, disk, made) = (get(&self.memory), get(&self.disk), get(&self.made));
+        write!(f, "{made} made, {} shared, {disk} from disk, {memory} from memory", get(&self.coalesced))
+    }
 }

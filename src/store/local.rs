@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
 
 use super::{Found, StoreError};
 use crate::transform::{SourcePath, SourceVersion};
@@ -46,27 +46,48 @@ impl LocalStorage {
     /// # Errors
     /// If there is no readable regular file of this path.
     pub fn find(&self, path: &SourcePath) -> Result<Found, StoreError> {
+        self.find_resolved(path, ResolveFlags::empty())
+    }
+
+    /// As `find`, if the kernel has all of the path in its memory; `None` if it would have to ask a disk, or if there is
+    /// no such source.
+    #[must_use]
+    pub fn find_at_once(&self, path: &SourcePath) -> Option<Found> {
+        // A kernel before 5.12 does not know the flag: then every source is looked for the other way.
+        self.find_resolved(path, ResolveFlags::CACHED).ok()
+    }
+
+    /// Whether the folder is still there.
+    /// # Errors
+    /// If it was removed, or the disk does not answer.
+    pub fn check(&self) -> io::Result<()> {
+        let status = fstat(&self.root)?;
+        if status.st_nlink == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the image folder was removed"));
+        }
+        Ok(())
+    }
+
+    fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
         let file = openat2(&self.root, path.as_str(), flags, Mode::empty(), resolve)
             .map_err(|error| classify(error.into(), path))?;
         let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(StoreError::NotFound(path.clone()));
         }
-        let modified_ns = i128::from(status.st_mtime) * 1_000_000_000 + i128::from(status.st_mtime_nsec);
-        Ok(Found {
-            file: OpenFile { file: File::from(file), path: path.clone() },
-            version: SourceVersion { size_bytes: u64::try_from(status.st_size).unwrap_or_default(), modified_ns },
-            modified: time_of(modified_ns),
-        })
+        let version = version_of(&status);
+        let modified = time_of(version.modified_ns);
+        Ok(Found { file: OpenFile { file: File::from(file), path: path.clone() }, version, modified })
     }
 }
 
 impl OpenFile {
-    /// Reads to the end, which may have moved since the size was looked at.
-    pub(super) fn read(mut self, size_bytes: u64) -> Result<Vec<u8>, StoreError> {
+    /// Reads to the end, which may have moved since the size was looked at; tells whether it has not.
+    pub(super) fn read(mut self, version: SourceVersion) -> Result<(Vec<u8>, bool), StoreError> {
+        let size_bytes = version.size_bytes;
         if size_bytes > MAX_FILE_BYTES {
             return Err(StoreError::TooLarge { bytes: size_bytes, limit: MAX_FILE_BYTES });
         }
@@ -76,8 +97,15 @@ impl OpenFile {
         if content.len() as u64 > MAX_FILE_BYTES {
             return Err(StoreError::TooLarge { bytes: content.len() as u64, limit: MAX_FILE_BYTES });
         }
-        Ok(content)
+        let status = fstat(&self.file).map_err(|error| backend("status", &self.path, error.into()))?;
+        let is_whole = version_of(&status) == version && content.len() as u64 == size_bytes;
+        Ok((content, is_whole))
     }
+}
+
+fn version_of(status: &Stat) -> SourceVersion {
+    let modified_ns = i128::from(status.st_mtime) * 1_000_000_000 + i128::from(status.st_mtime_nsec);
+    SourceVersion { size_bytes: u64::try_from(status.st_size).unwrap_or_default(), modified_ns }
 }
 
 fn backend(operation: &'static str, path: &SourcePath, source: io::Error) -> StoreError {
@@ -107,7 +135,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn find(storage: &LocalStorage, path: &str) -> Result<Vec<u8>, StoreError> {
-        storage.find(&SourcePath::new(path).unwrap())?.read()
+        storage.find(&SourcePath::new(path).unwrap())?.read().map(|(content, _)| content)
     }
 
     #[test]

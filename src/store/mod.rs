@@ -1,5 +1,6 @@
 //! Room 6: what is kept. Sources are found by their path; nothing outside of the storage can be named.
 
+pub mod cache;
 mod local;
 
 use std::time::SystemTime;
@@ -22,6 +23,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// The image was written to whenever it was read.
+    #[error("{0} is being changed, try again")]
+    Changing(SourcePath),
     /// The storage itself failed.
     #[error("{operation} failed for {path}")]
     Backend {
@@ -46,10 +50,10 @@ pub struct Found {
 }
 
 impl Found {
-    /// Reads the content.
+    /// Reads the content, and tells whether the source stayed the same meanwhile.
     /// # Errors
     /// If it is too large, or cannot be read.
-    pub fn read(self) -> Result<Vec<u8>, StoreError> {
-        self.file.read(self.version.size_bytes)
+    pub fn read(self) -> Result<(Vec<u8>, bool), StoreError> {
+        self.file.read(self.version)
     }
 }

@@ -31,7 +31,7 @@ fn a_stalled_body_holds_nobody_for_long() {
 #[test]
 fn a_full_queue_says_so_and_health_passes_it() {
     let (handler, started, gate) = holding();
-    let server = Server::with(Limits { threads: 1, max_requests: 1, ..patient() }, handler);
+    let server = Server::with(Limits { max_requests: 1, ..patient() }, 1, handler);
     let mut held = BufReader::new(server.connect());
     held.get_mut().write_all(&get("/hold")).unwrap();
     started.recv_timeout(PATIENCE).unwrap();
@@ -50,8 +50,8 @@ fn a_full_queue_says_so_and_health_passes_it() {
 #[test]
 fn nobody_waits_for_a_thread_for_long() {
     let (handler, started, gate) = holding();
-    let limits = Limits { threads: 1, queue_timeout: Duration::from_millis(20), ..patient() };
-    let server = Server::with(limits, handler);
+    let limits = Limits { queue_timeout: Duration::from_millis(20), ..patient() };
+    let server = Server::with(limits, 1, handler);
     let mut held = BufReader::new(server.connect());
     held.get_mut().write_all(&get("/hold")).unwrap();
     started.recv_timeout(PATIENCE).unwrap();

@@ -115,7 +115,7 @@ fn unix_sockets_serve_too() {
             answer(request)
         }
     };
-    let (stop, thread) = run(listener, patient(), handler);
+    let (stop, thread) = run(listener, patient(), 2, handler);
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").unwrap();
     assert!(read_to_end(stream).ends_with("GET /a"));

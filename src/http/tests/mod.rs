@@ -31,13 +31,13 @@ struct Server {
 
 impl Server {
     fn start(limits: Limits) -> Self {
-        Self::with(limits, answer)
+        Self::with(limits, 2, answer)
     }
 
-    fn with(limits: Limits, queued: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    fn with(limits: Limits, n_threads: usize, queued: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = Listener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_address().unwrap();
-        let (stop, thread) = run(listener, limits, queued);
+        let (stop, thread) = run(listener, limits, n_threads, queued);
         Self { address, stop, thread: Some(thread) }
     }
 
@@ -70,11 +70,15 @@ impl Drop for Server {
 fn run(
     listener: Listener,
     limits: Limits,
+    n_threads: usize,
     queued: impl Fn(&Request) -> Response + Send + Sync + 'static,
 ) -> (Stop, JoinHandle<io::Result<()>>) {
     let stop = Stop::new().unwrap();
-    let handlers =
-        Handlers { instant: Arc::new(health), queued: Arc::new(move |request, reply| reply.send(queued(&request))) };
+    let handlers = Handlers {
+        instant: Arc::new(health),
+        queued: Arc::new(move |request, reply| reply.send(queued(&request))),
+        threads: Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap()),
+    };
     let thread = thread::spawn({
         let stop = stop.clone();
         move || serve(vec![listener], &limits, &stop, handlers)
@@ -102,7 +106,7 @@ fn answer(request: &Request) -> Response {
 /// Limits of a server whose every wait is too long for a test to meet by accident.
 fn patient() -> Limits {
     let wait = PATIENCE;
-    Limits { threads: 2, head_timeout: wait, idle_timeout: wait, queue_timeout: wait, ..Limits::default() }
+    Limits { head_timeout: wait, idle_timeout: wait, queue_timeout: wait, ..Limits::default() }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

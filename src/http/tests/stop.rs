@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn the_stop_lets_requests_finish_and_nobody_in() {
     let (handler, started, gate) = holding();
-    let mut server = Server::with(patient(), handler);
+    let mut server = Server::with(patient(), 2, handler);
     let idle = server.connect();
     let mut held = server.connect();
     held.write_all(&get("/hold")).unwrap();
@@ -28,7 +28,7 @@ fn the_stop_lets_requests_finish_and_nobody_in() {
 #[test]
 fn the_stop_does_not_wait_for_ever() {
     let (handler, started, gate) = holding();
-    let mut server = Server::with(Limits { stop_timeout: Duration::from_millis(20), ..patient() }, handler);
+    let mut server = Server::with(Limits { stop_timeout: Duration::from_millis(20), ..patient() }, 2, handler);
     let mut held = server.connect();
     held.write_all(&get("/hold")).unwrap();
     started.recv_timeout(PATIENCE).unwrap();

@@ -1,0 +1,137 @@
+//! What was made before: in memory, else on disk. It never fails a request, and never answers what a purge took back.
+//!
+//! The generation of the cache grows with every purge. Work notes it when it begins, and what it makes carries it along:
+//! an answer of an older generation counts only after a look at what was purged since.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flights::Lead;
+use super::hot::{Hot, HotImage};
+use super::{Answer, Image, Made, Origin};
+use crate::store::cache::{Fill, VariantCache};
+use crate::transform::VariantId;
+
+/// Answers that were made before, if any are to be kept.
+#[derive(Debug)]
+pub struct Cache {
+    hot: Option<Hot>,
+    disk: Option<Arc<VariantCache>>,
+}
+
+/// What holds a flight open until its answer is where the next request finds it.
+pub(super) type MakeLead = Lead<(VariantId, u64), Made>;
+
+impl Cache {
+    /// A cache on disk, with `memory_bytes` of hot answers in front of it.
+    #[must_use]
+    pub fn new(disk: Arc<VariantCache>, memory_bytes: u64) -> Self {
+        Self { hot: (memory_bytes > 0).then(|| Hot::new(memory_bytes)), disk: Some(disk) }
+    }
+
+    /// A cache that keeps nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { hot: None, disk: None }
+    }
+
+    /// Writes what is still to be written; false if `timeout` was not enough.
+    pub fn close(&self, timeout: Duration) -> bool {
+        self.disk.as_ref().is_none_or(|disk| disk.close(timeout))
+    }
+
+    /// Grows with every purge; cheap, and never waits.
+    pub(super) fn generation(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.generation())
+    }
+
+    /// An answer in memory of which no purge can have been since. Never waits.
+    pub(super) fn at_once(&self, id: &VariantId) -> Option<Arc<HotImage>> {
+        let hot = self.hot.as_ref()?.get(id)?;
+        let is_current = hot.generation() == self.generation();
+        is_current.then(|| {
+            self.touch(id);
+            hot
+        })
+    }
+
+    /// An answer in memory or on disk. `generation` was read before.
+    pub(super) fn get(&self, answer: &Answer, generation: u64) -> Option<(Image, Origin)> {
+        if let Some(hot) = self.hot_and_right(answer, generation) {
+            self.touch(&answer.id);
+            return Some((hot.image.clone(), Origin::Memory));
+        }
+        let found = self.disk.as_ref()?.get(&answer.id)?;
+        let image = Image { format: found.format, bytes: Arc::new(found.bytes) };
+        if let Some(hot) = &self.hot {
+            hot.insert(answer.id, image.clone(), found.generation.min(generation), true);
+        }
+        self.touch(&answer.id);
+        Some((image, Origin::Disk))
+    }
+
+    /// Where the file of an answer is, below the folder of the cache.
+    pub(super) fn locate(&self, answer: &Answer) -> Option<String> {
+        let place = self.disk.as_ref()?.locate(&answer.id)?;
+        self.touch(&answer.id);
+        Some(place)
+    }
+
+    /// Keeps an answer, and `lead` until it is kept, or cannot be.
+    pub(super) fn put(&self, answer: &Answer, description: String, image: &Image, generation: u64, lead: MakeLead) {
+        let hot = self.hot.as_ref().map(|hot| hot.insert(answer.id, image.clone(), generation, false));
+        let Some(disk) = &self.disk else {
+            return;
+        };
+        let fill = Fill {
+            id: answer.id,
+            source: answer.source.clone(),
+            version: answer.version,
+            description,
+            format: image.format,
+            bytes: Arc::clone(&image.bytes),
+            modified: answer.modified,
+            generation,
+        };
+        let done = move |is_kept| {
+            if let Some(hot) = hot.filter(|_| is_kept) {
+                hot.set_on_disk();
+            }
+            drop(lead);
+        };
+        disk.keep(fill, Box::new(done));
+    }
+
+    /// Keeps an answer in memory only.
+    pub(super) fn put_hot(&self, answer: &Answer, image: &Image, generation: u64) {
+        if let Some(hot) = &self.hot {
+            hot.insert(answer.id, image.clone(), generation, false);
+        }
+    }
+
+    /// What is wrong with the cache, if something is.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.disk.as_ref().map_or(Ok(()), |disk| disk.check().map_err(|error| super::chain(&error)))
+    }
+
+    fn hot_and_right(&self, answer: &Answer, generation: u64) -> Option<Arc<HotImage>> {
+        let hot = self.hot.as_ref()?;
+        let image = hot.get(&answer.id)?;
+        if image.generation() == generation {
+            return Some(image);
+        }
+        let is_purged = self.disk.as_ref().is_some_and(|disk| disk.is_purged(&answer.source, image.generation()));
+        if is_purged {
+            hot.remove(&answer.id);
+            return None;
+        }
+        image.confirm(generation);
+        Some(image)
+    }
+
+    fn touch(&self, id: &VariantId) {
+        if let Some(disk) = &self.disk {
+            disk.touch(id);
+        }
+    }
+}

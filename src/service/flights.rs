@@ -1,0 +1,171 @@
+//! Single flight: what several requests wait for is made once. The work belongs to none of them: it goes on when the
+//! first has left, and its failure is told to all and remembered by nobody.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Pieces of work under way, by what they make.
+#[derive(Debug)]
+pub(super) struct Flights<K, R> {
+    open: Mutex<HashMap<K, Flight<R>>>,
+}
+
+enum Flight<R> {
+    /// Not done; these want to know.
+    Waiting(Vec<Box<Waiter<R>>>),
+    /// Done, and being put where the next one will find it.
+    Done(R),
+}
+
+type Waiter<R> = dyn FnOnce(R, Role) + Send;
+
+/// Whose request began the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// One's own.
+    First,
+    /// Another's.
+    Joined,
+}
+
+/// The duty to do a piece of work. Dropped undone, as by a panic, it tells all who wait that it failed.
+pub(super) struct Lead<K: Clone + Eq + Hash, R: Clone> {
+    flights: Arc<Flights<K, R>>,
+    key: K,
+    /// What is told if nothing else was.
+    otherwise: Option<R>,
+}
+
+impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { open: Mutex::new(HashMap::new()) })
+    }
+
+    /// Joins the work on `key`: `waiter` gets its result, at once if it is done already. `Some` if there is no such work:
+    /// then it is the caller's to do, and its own waiter is among those told. `otherwise` is the result of work that
+    /// ends without one.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        key: K,
+        otherwise: R,
+        waiter: impl FnOnce(R, Role) + Send + 'static,
+    ) -> Option<Lead<K, R>> {
+        let mut open = self.lock();
+        match open.entry(key) {
+            Entry::Vacant(place) => {
+                let key = place.key().clone();
+                place.insert(Flight::Waiting(vec![Box::new(waiter)]));
+                Some(Lead { flights: Arc::clone(self), key, otherwise: Some(otherwise) })
+            }
+            Entry::Occupied(mut flight) => {
+                match flight.get_mut() {
+                    Flight::Waiting(waiters) => waiters.push(Box::new(waiter)),
+                    Flight::Done(result) => {
+                        let result = result.clone();
+                        drop(open);
+                        waiter(result, Role::Joined);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Every change of the map is one call, so a panic elsewhere leaves it right.
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<R>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + Hash, R: Clone> Lead<K, R> {
+    /// Tells the result to all who wait, the one who led first, and to all who come until this value is dropped.
+    pub(super) fn tell(&mut self, result: R) {
+        if self.otherwise.take().is_none() {
+            return;
+        }
+        let before = self.flights.lock().insert(self.key.clone(), Flight::Done(result.clone()));
+        if let Some(Flight::Waiting(waiters)) = before {
+            let roles = std::iter::once(Role::First).chain(std::iter::repeat(Role::Joined));
+            for (waiter, role) in waiters.into_iter().zip(roles) {
+                waiter(result.clone(), role);
+            }
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash, R: Clone> Drop for Lead<K, R> {
+    fn drop(&mut self) {
+        if let Some(otherwise) = self.otherwise.clone() {
+            self.tell(otherwise);
+        }
+        self.flights.lock().remove(&self.key);
+    }
+}
+
+impl<R> fmt::Debug for Flight<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting(waiters) => write!(f, "Waiting({})", waiters.len()),
+            Self::Done(_) => f.write_str("Done"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn all_get_what_one_made() {
+        let flights = Flights::new();
+        let (sender, told) = channel();
+        let waiter = |name: char| {
+            let sender = sender.clone();
+            move |result: Result<u32, &'static str>, role| sender.send((name, result, role)).unwrap()
+        };
+        let mut lead = flights.join(1, Err("undone"), waiter('a')).unwrap();
+        assert!(flights.join(1, Err("undone"), waiter('b')).is_none());
+        assert!(flights.join(2, Err("undone"), waiter('c')).is_some(), "another piece of work, dropped undone");
+        assert_eq!(told.try_recv().unwrap(), ('c', Err("undone"), Role::First));
+        assert!(told.try_recv().is_err());
+        lead.tell(Ok(7));
+        assert!(flights.join(1, Err("undone"), waiter('d')).is_none());
+        lead.tell(Ok(8));
+        drop(lead);
+        let expected = [('a', Ok(7), Role::First), ('b', Ok(7), Role::Joined), ('d', Ok(7), Role::Joined)];
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
+        assert!(flights.join(1, Err("undone"), waiter('e')).is_some(), "nothing is remembered");
+        assert!(flights.lock().is_empty());
+    }
+
+    #[test]
+    fn a_storm_is_one_piece_of_work() {
+        let flights: Arc<Flights<usize, usize>> = Flights::new();
+        let (n_led, n_told) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..1000 {
+                        let n_told = Arc::clone(&n_told);
+                        let led = flights.join(round, usize::MAX, move |result, _| {
+                            n_told.fetch_add(usize::from(result == round), Ordering::SeqCst);
+                        });
+                        if let Some(mut lead) = led {
+                            n_led.fetch_add(1, Ordering::SeqCst);
+                            lead.tell(round);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(n_told.load(Ordering::SeqCst), 4000);
+        assert!((1000..=4000).contains(&n_led.load(Ordering::SeqCst)));
+        assert!(flights.lock().is_empty());
+    }
+}

@@ -1,0 +1,58 @@
+//! What the command line does with a cache, while servers use it.
+
+use super::{Shelf, now_us};
+use crate::index::{IndexError, Record, Totals};
+
+/// Records read at once.
+const PAGE: usize = 1000;
+
+impl Shelf {
+    /// Number and size of all answers.
+    /// # Errors
+    /// If the index fails.
+    pub fn totals(&self) -> Result<Totals, IndexError> {
+        self.index.totals()
+    }
+
+    /// How many purges there were.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.index.generation()
+    }
+
+    /// Gives every record whose source begins with `prefix` to `take`, ordered by source, until that returns false.
+    /// # Errors
+    /// If the index fails.
+    pub fn list(&self, prefix: &str, mut take: impl FnMut(&Record) -> bool) -> Result<(), IndexError> {
+        let mut last: Option<Record> = None;
+        loop {
+            let page = self.index.list(prefix, last.as_ref(), PAGE)?;
+            if page.is_empty() || !page.iter().all(&mut take) {
+                return Ok(());
+            }
+            last = page.into_iter().last();
+        }
+    }
+
+    /// Removes all answers of a source; what is being made of it will not be kept. Returns how many went.
+    /// # Errors
+    /// If the index fails; then nothing is removed.
+    pub fn purge(&self, source: &str) -> Result<usize, IndexError> {
+        let gone = self.index.purge(source)?;
+        self.remove_files(&gone);
+        Ok(gone.len())
+    }
+
+    /// Removes all answers; what is being made will not be kept. Returns how many went, and their bytes.
+    /// # Errors
+    /// If the index fails; then some may be removed already, and none of them is served any more.
+    pub fn clear(&self) -> Result<Totals, IndexError> {
+        let mut cleared = Totals::default();
+        self.index.clear(now_us(), |gone| {
+            cleared.records += gone.len() as u64;
+            cleared.bytes += gone.iter().map(|gone| gone.bytes).sum::<u64>();
+            self.remove_files(&gone);
+        })?;
+        Ok(cleared)
+    }
+}

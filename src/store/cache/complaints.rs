@@ -1,0 +1,40 @@
+//! Trouble that may come with every request is logged once a minute.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What was complained about, and when.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    last: Mutex<HashMap<&'static str, Instant>>,
+}
+
+impl Complaints {
+    /// Logs that `what` failed, unless that was said within the last minute.
+    pub(super) fn about(&self, what: &'static str, error: &(dyn Error + 'static)) {
+        if self.is_due(what) {
+            tracing::warn!(error, "the cache: {what} failed; images are served all the same");
+        }
+    }
+
+    /// As `about`, for what is no error of a call.
+    pub(super) fn note(&self, what: &'static str, text: &str) {
+        if self.is_due(what) {
+            tracing::warn!("the cache: {what}: {text}; images are served all the same");
+        }
+    }
+
+    fn is_due(&self, what: &'static str) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_due = last.get(what).is_none_or(|then| now.duration_since(*then) >= INTERVAL);
+        if is_due {
+            last.insert(what, now);
+        }
+        is_due
+    }
+}

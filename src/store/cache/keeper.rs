@@ -1,0 +1,328 @@
+//! The thread that writes: answers to files, records and uses to the index; and that makes room.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::folder::Written;
+use super::{CacheOptions, Fill, Shelf, extension_of, now_us};
+use crate::index::{Access, Gone, IndexError, Record};
+use crate::transform::VariantId;
+
+/// What may wait to be written.
+const MAX_WAITING: usize = 256;
+const MAX_WAITING_BYTES: u64 = 64 << 20;
+/// Answers written in one transaction of the index, and so files that are open at once.
+const MAX_BATCH: usize = 64;
+/// How often uses are written down.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Answers whose uses wait to be written; more of them are not counted.
+const MAX_TOUCHED: usize = 1 << 16;
+/// Answers that go in one transaction.
+const EVICTION_BATCH: usize = 1000;
+/// Once the limit is reached, this part of it is made free, in percent: so that not every answer makes room anew.
+const SLACK_PERCENT: u64 = 5;
+
+/// The thread, and what is handed to it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    tasks: SyncSender<Task>,
+    waiting_bytes: Arc<AtomicU64>,
+    touched: Arc<Mutex<HashMap<VariantId, Access>>>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+enum Task {
+    Keep(Fill, Box<dyn FnOnce(bool) + Send>),
+    Mend(VariantId),
+    Stop(SyncSender<()>),
+}
+
+impl Keeper {
+    pub(super) fn start(shelf: &Arc<Shelf>, options: CacheOptions) -> io::Result<Self> {
+        let (tasks, received) = sync_channel(MAX_WAITING);
+        let keeper =
+            Self { tasks, waiting_bytes: Arc::default(), touched: Arc::default(), is_stopping: Arc::default() };
+        let worker = Worker {
+            shelf: Arc::clone(shelf),
+            options,
+            waiting_bytes: Arc::clone(&keeper.waiting_bytes),
+            touched: Arc::clone(&keeper.touched),
+            flushed: Instant::now(),
+        };
+        thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(&received))?;
+        let (shelf, is_stopping) = (Arc::clone(shelf), Arc::clone(&keeper.is_stopping));
+        let tidy = move || shelf.tidy(&|| is_stopping.load(Ordering::Relaxed));
+        thread::Builder::new().name("cache-start".to_owned()).spawn(tidy)?;
+        Ok(keeper)
+    }
+
+    pub(super) fn keep(&self, shelf: &Shelf, fill: Fill, done: Box<dyn FnOnce(bool) + Send>) {
+        let n_bytes = fill.bytes.len() as u64;
+        let add = |waiting| if waiting < MAX_WAITING_BYTES { Some(waiting + n_bytes) } else { None };
+        let has_room = self.waiting_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).is_ok();
+        let refused = if has_room {
+            match self.tasks.try_send(Task::Keep(fill, done)) {
+                Ok(()) => return,
+                Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => {
+                    self.waiting_bytes.fetch_sub(n_bytes, Ordering::SeqCst);
+                    task
+                }
+            }
+        } else {
+            Task::Keep(fill, done)
+        };
+        shelf.complaints.note("keeping", "the disk is too slow for what is made; some of it is not kept");
+        if let Task::Keep(_, done) = refused {
+            done(false);
+        }
+    }
+
+    pub(super) fn mend(&self, id: &VariantId) {
+        // If the keeper has no time for it, the next request finds the same again.
+        let _ = self.tasks.try_send(Task::Mend(*id));
+    }
+
+    pub(super) fn touch(&self, id: &VariantId) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = touched.len() >= MAX_TOUCHED;
+        match touched.entry(*id) {
+            Entry::Occupied(mut access) => {
+                let access = access.get_mut();
+                access.count += 1;
+                access.last_us = now_us();
+            }
+            Entry::Vacant(place) if !is_full => {
+                place.insert(Access { id: id.0, count: 1, last_us: now_us() });
+            }
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    pub(super) fn stop(&self, timeout: Duration) -> bool {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + timeout;
+        let (sender, done) = sync_channel(1);
+        let mut task = Task::Stop(sender);
+        // The queue may be full of answers that are still to be written.
+        while let Err(error) = self.tasks.try_send(task) {
+            match error {
+                TrySendError::Full(back) if Instant::now() < deadline => {
+                    task = back;
+                    thread::park_timeout(Duration::from_millis(1));
+                }
+                _ => return false,
+            }
+        }
+        done.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+    }
+}
+
+struct Worker {
+    shelf: Arc<Shelf>,
+    options: CacheOptions,
+    waiting_bytes: Arc<AtomicU64>,
+    touched: Arc<Mutex<HashMap<VariantId, Access>>>,
+    flushed: Instant,
+}
+
+/// An answer on its way, and who wants to know.
+struct Pending {
+    fill: Fill,
+    done: Box<dyn FnOnce(bool) + Send>,
+    /// Its file, locked until its record is there.
+    written: Option<Written>,
+}
+
+impl Worker {
+    fn run(mut self, tasks: &Receiver<Task>) {
+        loop {
+            let until_flush = FLUSH_INTERVAL.saturating_sub(self.flushed.elapsed());
+            let mut next = match tasks.recv_timeout(until_flush) {
+                Ok(task) => Some(task),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+            };
+            let mut batch = Batch::default();
+            while let Some(task) = next {
+                match task {
+                    Task::Keep(fill, done) => batch.add(fill, done),
+                    Task::Mend(id) => self.contain(|worker| worker.mend(&id)),
+                    Task::Stop(done) => {
+                        self.contain(|worker| worker.keep(batch));
+                        self.flush();
+                        // Who asked may have stopped waiting.
+                        let _ = done.send(());
+                        return;
+                    }
+                }
+                next = if batch.is_full(self.options.limit_bytes) { None } else { tasks.try_recv().ok() };
+            }
+            self.contain(|worker| worker.keep(batch));
+            if self.flushed.elapsed() >= FLUSH_INTERVAL {
+                self.flush();
+            }
+        }
+    }
+
+    /// A panic costs what is at hand, not the thread.
+    fn contain(&mut self, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            self.shelf.complaints.note("keeping", "a task panicked");
+        }
+    }
+
+    /// Writes answers and their records. Each is told of its end, whatever happens.
+    fn keep(&mut self, batch: Batch) {
+        let mut pending = batch.pending;
+        if pending.is_empty() {
+            return;
+        }
+        let n_bytes = pending.iter().map(|pending| pending.fill.bytes.len() as u64).sum();
+        let limit = self.options.limit_bytes;
+        let has_room = self.make_room(n_bytes).inspect_err(|error| self.shelf.complaints.about("making room", error));
+        for pending in pending.iter_mut().filter(|_| has_room.is_ok()) {
+            let Fill { id, format, bytes, modified, .. } = &pending.fill;
+            if limit > 0 && bytes.len() as u64 > limit {
+                continue;
+            }
+            match self.shelf.folder.write(id, *format, bytes, *modified, self.options.fsync) {
+                Ok(written) => pending.written = Some(written),
+                Err(error) => self.shelf.complaints.about("writing a file", &error),
+            }
+        }
+        let (written, failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.written.is_some());
+        let is_kept = self.record(&written);
+        self.waiting_bytes.fetch_sub(n_bytes, Ordering::SeqCst);
+        for (pending, is_kept) in written.into_iter().zip(is_kept) {
+            drop(pending.written);
+            (pending.done)(is_kept);
+        }
+        for pending in failed {
+            (pending.done)(false);
+        }
+    }
+
+    /// Records files that are written; those that get no record are removed. Tells which have one.
+    fn record(&self, written: &[Pending]) -> Vec<bool> {
+        if written.is_empty() {
+            return Vec::new();
+        }
+        let records: Vec<(Record, u64)> =
+            written.iter().map(|pending| (record_of(&pending.fill), pending.fill.generation)).collect();
+        let is_kept = match self.shelf.index.insert(&records) {
+            Ok(inserted) => {
+                self.shelf.remove_files(&inserted.gone);
+                inserted.is_kept
+            }
+            Err(error) => {
+                self.shelf.complaints.about("writing the index", &error);
+                vec![false; written.len()]
+            }
+        };
+        for (pending, _) in written.iter().zip(&is_kept).filter(|(_, is_kept)| !**is_kept) {
+            if let Err(error) = self.shelf.folder.remove(&pending.fill.id, pending.fill.format) {
+                self.shelf.complaints.about("removing a file", &error);
+            }
+        }
+        is_kept
+    }
+
+    /// Removes answers, the least wanted first, until so many bytes fit below the limit.
+    fn make_room(&mut self, n_bytes: u64) -> Result<(), IndexError> {
+        let limit = self.options.limit_bytes;
+        let total = self.shelf.index.totals()?.bytes;
+        if limit == 0 || total + n_bytes <= limit {
+            return Ok(());
+        }
+        // Who is wanted is told by the last uses, too.
+        self.flush();
+        let mut excess = (total + n_bytes).saturating_sub(limit - limit / 100 * SLACK_PERCENT);
+        while excess > 0 {
+            let gone = self.shelf.index.evict(self.options.strategy.into(), excess, EVICTION_BATCH)?;
+            if gone.is_empty() {
+                break;
+            }
+            self.shelf.remove_files(&gone);
+            let freed = gone.iter().map(|gone| gone.bytes).sum();
+            excess = excess.saturating_sub(freed);
+        }
+        Ok(())
+    }
+
+    /// Writes down what was used.
+    fn flush(&mut self) {
+        self.flushed = Instant::now();
+        let touched = mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        if touched.is_empty() {
+            return;
+        }
+        let accesses: Vec<Access> = touched.into_values().collect();
+        if let Err(error) = self.shelf.index.touch(&accesses) {
+            self.shelf.complaints.about("writing down uses", &error);
+        }
+    }
+
+    /// Removes the record of an answer whose file is not what it should be, and the file.
+    fn mend(&self, id: &VariantId) {
+        if let Err(error) = self.shelf.mend(id) {
+            self.shelf.complaints.about("mending", &error);
+        }
+    }
+}
+
+/// What is written at once.
+#[derive(Default)]
+struct Batch {
+    pending: Vec<Pending>,
+    n_bytes: u64,
+}
+
+impl Batch {
+    fn add(&mut self, fill: Fill, done: Box<dyn FnOnce(bool) + Send>) {
+        self.n_bytes += fill.bytes.len() as u64;
+        self.pending.push(Pending { fill, done, written: None });
+    }
+
+    /// Whether more would keep files open, or claim much of a small cache at once.
+    fn is_full(&self, limit_bytes: u64) -> bool {
+        self.pending.len() >= MAX_BATCH || (limit_bytes > 0 && self.n_bytes > limit_bytes / 20)
+    }
+}
+
+impl Shelf {
+    /// Removes the files of records that are gone.
+    pub(super) fn remove_files(&self, gone: &[Gone]) {
+        for gone in gone {
+            let Some(format) = super::format_named(&gone.extension) else {
+                continue;
+            };
+            if let Err(error) = self.folder.remove(&VariantId(gone.id), format) {
+                self.complaints.about("removing a file", &error);
+            }
+        }
+    }
+}
+
+fn record_of(fill: &Fill) -> Record {
+    let now = now_us();
+    Record {
+        id: fill.id.0,
+        source: fill.source.as_str().to_owned(),
+        version: format!("{}-{}", fill.version.size_bytes, fill.version.modified_ns),
+        description: fill.description.clone(),
+        extension: extension_of(fill.format).to_owned(),
+        bytes: fill.bytes.len() as u64,
+        checksum: crc32fast::hash(&fill.bytes),
+        made_us: now,
+        last_access_us: now,
+        count: 1,
+    }
+}

@@ -1,0 +1,267 @@
+//! Answers that were made before, in files beside an index (`index`) that knows their sizes and uses. A hit reads; all
+//! writing is done by one thread, the keeper, so that neither a slow disk nor a full one holds anything up.
+//!
+//! # What holds
+//!
+//! - A file has its final name only when it is whole: it is written under another and renamed. A record follows its file,
+//!   and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at the start
+//!   (`check`) removes both; nothing half-written is ever served, since length and checksum of the record must fit.
+//! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a leftover.
+//! - A purge is in the index before its files go, and before the command that asked for it ends. From then on the
+//!   generation is another, and nothing made from what was read before it is kept or found.
+//! - Nothing here fails a request. What goes wrong is a miss, and is logged once a minute.
+
+mod admin;
+mod check;
+mod complaints;
+mod folder;
+mod keeper;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::index::{IndexError, Order, Record, SqliteIndex};
+use crate::raster::Format;
+use crate::transform::{SourcePath, SourceVersion, VariantId};
+use complaints::Complaints;
+use folder::Folder;
+use keeper::Keeper;
+
+pub use check::{CheckError, Report};
+pub use folder::file_name;
+
+/// What goes first when the cache is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// The least recently used.
+    #[default]
+    Lru,
+    /// The least frequently used.
+    Lfu,
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_uppercase().as_str() {
+            "LRU" => Ok(Self::Lru),
+            "LFU" => Ok(Self::Lfu),
+            _ => Err(format!("must be LRU or LFU, got {text:?}")),
+        }
+    }
+}
+
+/// How a cache behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheOptions {
+    /// Bytes of all files; 0 is no limit.
+    pub limit_bytes: u64,
+    /// What goes first.
+    pub strategy: Strategy,
+    /// Whether a file is on the disk itself before it gets its name.
+    pub fsync: bool,
+}
+
+/// Why the cache cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// Its folder cannot be made.
+    #[error("cannot use the cache folder {path}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its thread cannot be started.
+    #[error("cannot start the thread of the cache")]
+    Thread(#[source] std::io::Error),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// An answer to be kept.
+#[derive(Debug)]
+pub struct Fill {
+    /// Its name.
+    pub id: VariantId,
+    /// What it was made from.
+    pub source: SourcePath,
+    /// In which state that was.
+    pub version: SourceVersion,
+    /// What was done, for people.
+    pub description: String,
+    /// Of the file.
+    pub format: Format,
+    /// The file.
+    pub bytes: Arc<Vec<u8>>,
+    /// The time that the file gets: that of the source.
+    pub modified: SystemTime,
+    /// [`VariantCache::generation`] before the source was read.
+    pub generation: u64,
+}
+
+/// An answer that was found.
+#[derive(Debug)]
+pub struct Cached {
+    /// The whole file, as it was kept.
+    pub bytes: Vec<u8>,
+    /// Of the file.
+    pub format: Format,
+    /// [`VariantCache::generation`] before it was looked for.
+    pub generation: u64,
+}
+
+/// A folder of answers and its index, for a server: with a thread that writes.
+#[derive(Debug)]
+pub struct VariantCache {
+    shelf: Arc<Shelf>,
+    keeper: Keeper,
+}
+
+/// Files and records: what a server and the command line have in common.
+#[derive(Debug)]
+pub struct Shelf {
+    folder: Folder,
+    index: SqliteIndex,
+    complaints: Complaints,
+}
+
+impl Shelf {
+    /// Opens the cache below `data_path`, and makes it if it is not there.
+    /// # Errors
+    /// If folder or index cannot be made or opened.
+    pub fn open(data_path: &Path) -> Result<Self, CacheError> {
+        let index = SqliteIndex::open(&data_path.join("index.sqlite"))?;
+        let root = data_path.join("cache");
+        let failed = |source| CacheError::Folder { path: root.display().to_string(), source };
+        let folder = Folder::open(&root).map_err(failed)?;
+        Ok(Self { folder, index, complaints: Complaints::default() })
+    }
+}
+
+impl VariantCache {
+    /// Opens the cache below `data_path` for a server: its thread starts, and looks in the background for what a crash
+    /// has left behind.
+    /// # Errors
+    /// If folder or index cannot be made or opened, or the thread cannot be started.
+    pub fn open(data_path: &Path, options: CacheOptions) -> Result<Self, CacheError> {
+        let shelf = Arc::new(Shelf::open(data_path)?);
+        let keeper = Keeper::start(&shelf, options).map_err(CacheError::Thread)?;
+        Ok(Self { shelf, keeper })
+    }
+
+    /// Counts the purges that are done. Asked with every hit: costs one read of eight bytes, and never waits.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.shelf.index.generation()
+    }
+
+    /// Whether a source was purged after `generation`; also if that cannot be told.
+    #[must_use]
+    pub fn is_purged(&self, source: &SourcePath, generation: u64) -> bool {
+        let is_purged = self.shelf.index.is_purged_since(source.as_str(), generation);
+        is_purged.unwrap_or_else(|error| {
+            self.shelf.complaints.about("asking the index", &error);
+            true
+        })
+    }
+
+    /// An answer, if it is there and whole.
+    #[must_use]
+    pub fn get(&self, id: &VariantId) -> Option<Cached> {
+        let generation = self.generation();
+        let record = self.find(id)?;
+        let format = format_of(&record)?;
+        match self.shelf.folder.read(id, format, record.bytes) {
+            Ok(bytes) if crc32fast::hash(&bytes) == record.checksum => Some(Cached { bytes, format, generation }),
+            Ok(_) => self.mend(id, "a file of the cache is damaged"),
+            Err(error) => self.mend(id, &format!("a file of the cache cannot be read: {error}")),
+        }
+    }
+
+    /// The name of an answer's file below the folder of the cache, if the file is there.
+    #[must_use]
+    pub fn locate(&self, id: &VariantId) -> Option<String> {
+        let record = self.find(id)?;
+        let format = format_of(&record)?;
+        match self.shelf.folder.size(id, format) {
+            Ok(bytes) if bytes == record.bytes => Some(file_name(id, format)),
+            _ => self.mend(id, "a file of the cache is not what it was"),
+        }
+    }
+
+    /// Notes a request for an answer; in memory, for the keeper to write down with others.
+    pub fn touch(&self, id: &VariantId) {
+        self.keeper.touch(id);
+    }
+
+    /// Hands an answer to the keeper, who calls `done` when it is kept, or will not be.
+    pub fn keep(&self, fill: Fill, done: Box<dyn FnOnce(bool) + Send>) {
+        self.keeper.keep(&self.shelf, fill, done);
+    }
+
+    /// Whether the index answers.
+    /// # Errors
+    /// If it does not.
+    pub fn check(&self) -> Result<(), IndexError> {
+        self.shelf.index.totals().map(drop)
+    }
+
+    /// Writes what is still to be written, for as long as `timeout` at most, and ends the keeper. False if there was not
+    /// time enough.
+    pub fn close(&self, timeout: Duration) -> bool {
+        self.keeper.stop(timeout)
+    }
+
+    fn find(&self, id: &VariantId) -> Option<Record> {
+        let found = self.shelf.index.find(&id.0);
+        found.unwrap_or_else(|error| {
+            self.shelf.complaints.about("asking the index", &error);
+            None
+        })
+    }
+
+    /// A miss that is to be looked at.
+    fn mend<T>(&self, id: &VariantId, reason: &str) -> Option<T> {
+        self.shelf.complaints.note("what was found", reason);
+        self.keeper.mend(id);
+        None
+    }
+}
+
+impl From<Strategy> for Order {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Lru => Self::LeastRecent,
+            Strategy::Lfu => Self::LeastFrequent,
+        }
+    }
+}
+
+fn format_of(record: &Record) -> Option<Format> {
+    format_named(&record.extension)
+}
+
+fn format_named(extension: &str) -> Option<Format> {
+    [Format::Jpeg, Format::Png].into_iter().find(|format| extension_of(*format) == extension)
+}
+
+fn extension_of(format: Format) -> &'static str {
+    match format {
+        Format::Jpeg => "jpg",
+        Format::Png => "png",
+    }
+}
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
