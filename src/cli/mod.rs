@@ -1,5 +1,6 @@
-//! The command line: `run`, `check`, `transform`. Only `main` exits; here is what it exits with.
+//! The command line: `run`, `check`, `cache`, `transform`. Only `main` exits; here is what it exits with.
 
+mod cache;
 mod check;
 mod log;
 mod run;
@@ -7,6 +8,7 @@ mod transform;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use argh::FromArgs;
@@ -30,6 +32,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    Cache(cache::Arguments),
     Transform(transform::Arguments),
 }
 
@@ -62,8 +65,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match parsed.command {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Cache(arguments)) => cache::run(&arguments),
         Some(Command::Transform(arguments)) => transform::run(&arguments),
-        None => return wrong_usage("A command is needed: run, check or transform."),
+        None => return wrong_usage("A command is needed: run, check, cache or transform."),
     };
     finish(result)
 }
@@ -80,8 +84,36 @@ fn finish(result: Result<(), String>) -> ExitCode {
 
 /// Refuses a configuration that asks for what must not be ignored.
 fn accept(config: &Config) -> Result<(), String> {
-    let refusals = config.refusals();
+    let mut refusals = config.refusals();
+    refusals.extend(overlap(config));
     if refusals.is_empty() { Ok(()) } else { Err(refusals.join("\n")) }
+}
+
+/// What the server keeps for itself must not be reachable as an image, and images must not be taken for the cache.
+fn overlap(config: &Config) -> Option<String> {
+    let (images, data) = (settled(&config.local_path), settled(&config.data_path));
+    let shown = |path: &Path| path.display().to_string();
+    if data.starts_with(&images) {
+        return Some(format!(
+            "data-path {} lies in local-path {}: what the server keeps there could be asked for as an image",
+            shown(&config.data_path),
+            shown(&config.local_path)
+        ));
+    }
+    images.starts_with(data.join("cache")).then(|| {
+        format!("local-path {} lies in the folder of the cache, {}", shown(&images), shown(&data.join("cache")))
+    })
+}
+
+/// A path without links and dots, as far as it exists.
+fn settled(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
+            return real.join(rest);
+        }
+    }
+    path
 }
 
 /// Writes to standard output, which may be closed or full.

@@ -24,6 +24,7 @@ mod limits;
 mod listener;
 mod log;
 mod pool;
+mod range;
 mod reply;
 mod request;
 mod response;

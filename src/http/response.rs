@@ -1,7 +1,7 @@
 //! What a handler gives back, and the bytes of its head. Fields that belong to the connection are written here and
 //! nowhere else: Date, Content-Length, Connection.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,8 +18,25 @@ pub struct Body(Bytes);
 #[derive(Clone, Debug)]
 enum Bytes {
     Static(&'static [u8]),
-    /// A vector behind the count, not a slice: taking over what an encoder wrote copies nothing.
-    Shared(Arc<Vec<u8>>),
+    /// A vector behind the count, not a slice: taking over what an encoder wrote copies nothing. And which part of it.
+    Shared(Arc<Vec<u8>>, Range<usize>),
+}
+
+impl Body {
+    /// A part of it, in no memory of its own.
+    ///
+    /// # Panics
+    /// If it has no such part.
+    #[must_use]
+    pub fn slice(&self, part: Range<usize>) -> Self {
+        assert!(part.start <= part.end && part.end <= self.len(), "{part:?} of {} bytes", self.len());
+        Self(match &self.0 {
+            Bytes::Static(bytes) => Bytes::Static(&bytes[part]),
+            Bytes::Shared(bytes, whole) => {
+                Bytes::Shared(Arc::clone(bytes), whole.start + part.start..whole.start + part.end)
+            }
+        })
+    }
 }
 
 impl Deref for Body {
@@ -28,7 +45,7 @@ impl Deref for Body {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Bytes::Static(bytes) => bytes,
-            Bytes::Shared(bytes) => bytes,
+            Bytes::Shared(bytes, part) => &bytes[part.clone()],
         }
     }
 }
@@ -47,13 +64,14 @@ impl From<&'static str> for Body {
 
 impl From<Arc<Vec<u8>>> for Body {
     fn from(bytes: Arc<Vec<u8>>) -> Self {
-        Self(Bytes::Shared(bytes))
+        let whole = 0..bytes.len();
+        Self(Bytes::Shared(bytes, whole))
     }
 }
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Bytes::Shared(Arc::new(bytes)))
+        Arc::new(bytes).into()
     }
 }
 

@@ -7,6 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::conditional::{is_not_modified, not_modified};
+use super::range::part_of;
 use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
@@ -89,8 +90,8 @@ pub struct Site {
 #[must_use]
 pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
     let image = match route(site, request) {
-        Ok(image) => image,
-        Err(response) => return Some(response),
+        Routed::Image(image) => image,
+        Routed::Answer(response) => return Some(response),
     };
     let answer = service::find_image_at_once(&site.service, &image)?;
     if let Some(response) = unneeded(site, request, &answer) {
@@ -100,16 +101,18 @@ pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
         return Some(elsewhere(site, &answer, &place));
     }
     let image = service::hot_image(&site.service, &answer)?;
-    Some(show(site, (&answer.tag, answer.modified), image, Origin::Memory))
+    Some(part_of(show(site, (&answer.tag, answer.modified), image, Origin::Memory), request))
 }
 
 /// Answers any request, at once or when its image is made.
 pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
-    let found = route(site, &request)
-        .and_then(|image| service::find_image(&site.service, &image).map_err(|error| refuse(&request, &error)));
-    let answer = match found {
+    let image = match route(site, &request) {
+        Routed::Image(image) => image,
+        Routed::Answer(response) => return reply.send(response),
+    };
+    let answer = match service::find_image(&site.service, &image) {
         Ok(answer) => answer,
-        Err(response) => return reply.send(response),
+        Err(error) => return reply.send(refuse(&request, &error)),
     };
     if let Some(response) = unneeded(site, &request, &answer) {
         return reply.send(response);
@@ -120,22 +123,31 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
     let its_site = Arc::clone(site);
     service::get_image(&site.service, answer, move |made, origin| {
         reply.send(match made {
-            Ok(made) => show(&its_site, (&made.tag, made.modified), made.image.clone(), origin),
+            Ok(made) => {
+                let whole = show(&its_site, (&made.tag, made.modified), made.image.clone(), origin);
+                part_of(whole, &request)
+            }
             Err(error) => refuse(&request, &error),
         });
     });
 }
 
-/// The image that is asked for, or the answer where none is, or none may be.
-fn route(site: &Site, request: &Request) -> Result<ImageRequest, Response> {
+/// What a path and a method ask for.
+enum Routed {
+    Image(ImageRequest),
+    /// No image, or none that may be had.
+    Answer(Response),
+}
+
+fn route(site: &Site, request: &Request) -> Routed {
     let Some(route) = Route::of(&request.target.path) else {
-        return Err(Response::text(StatusCode::NOT_FOUND, "not found"));
+        return Routed::Answer(Response::text(StatusCode::NOT_FOUND, "not found"));
     };
     if !route.allows(&request.method) {
         let response = Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        return Err(response.with(ALLOW, HeaderValue::from_static(route.allowed())));
+        return Routed::Answer(response.with(ALLOW, HeaderValue::from_static(route.allowed())));
     }
-    Err(match route {
+    Routed::Answer(match route {
         Route::Index => Response::text(StatusCode::OK, "It works!"),
         Route::Health => uncached(Response::text(StatusCode::OK, "ok")),
         Route::Ready => uncached(match site.readiness.get() {
@@ -151,7 +163,7 @@ fn route(site: &Site, request: &Request) -> Result<ImageRequest, Response> {
         }
         Route::Upload { key: None } => Response::text(StatusCode::NOT_IMPLEMENTED, "uploads are not supported yet"),
         Route::Image { key: None, parameters, path } => match parse(parameters, path) {
-            Ok(image) => return Ok(image),
+            Ok(image) => return Routed::Image(image),
             Err(reason) => Response::text(StatusCode::BAD_REQUEST, reason),
         },
     })

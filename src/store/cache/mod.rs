@@ -44,6 +44,17 @@ pub enum Strategy {
     Lfu,
 }
 
+impl Strategy {
+    /// Who goes, for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Lru => "least recently used",
+            Self::Lfu => "least frequently used",
+        }
+    }
+}
+
 impl FromStr for Strategy {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
