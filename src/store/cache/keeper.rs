@@ -57,7 +57,7 @@ impl Keeper {
             touched: Arc::clone(&keeper.touched),
             flushed: Instant::now(),
         };
-        thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(&received))?;
+        thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(received))?;
         let (shelf, is_stopping) = (Arc::clone(shelf), Arc::clone(&keeper.is_stopping));
         let tidy = move || shelf.tidy(&|| is_stopping.load(Ordering::Relaxed));
         thread::Builder::new().name("cache-start".to_owned()).spawn(tidy)?;
@@ -142,7 +142,7 @@ struct Pending {
 }
 
 impl Worker {
-    fn run(mut self, tasks: &Receiver<Task>) {
+    fn run(mut self, tasks: Receiver<Task>) {
         loop {
             let until_flush = FLUSH_INTERVAL.saturating_sub(self.flushed.elapsed());
             let mut next = match tasks.recv_timeout(until_flush) {
@@ -158,6 +158,7 @@ impl Worker {
                     Task::Stop(done) => {
                         self.contain(|worker| worker.keep(batch));
                         self.flush();
+                        refuse_all(tasks);
                         // Who asked may have stopped waiting.
                         let _ = done.send(());
                         return;
@@ -181,18 +182,21 @@ impl Worker {
 
     /// Writes answers and their records. Each is told of its end, whatever happens.
     fn keep(&mut self, batch: Batch) {
-        let mut pending = batch.pending;
+        self.waiting_bytes.fetch_sub(batch.n_bytes, Ordering::SeqCst);
+        let limit = self.options.limit_bytes;
+        // What can never fit pushes nobody out.
+        let fits = |pending: &Pending| limit == 0 || pending.fill.bytes.len() as u64 <= limit;
+        let (mut pending, too_large): (Vec<_>, Vec<_>) = batch.pending.into_iter().partition(fits);
+        for pending in too_large {
+            (pending.done)(false);
+        }
         if pending.is_empty() {
             return;
         }
         let n_bytes = pending.iter().map(|pending| pending.fill.bytes.len() as u64).sum();
-        let limit = self.options.limit_bytes;
         let has_room = self.make_room(n_bytes).inspect_err(|error| self.shelf.complaints.about("making room", error));
         for pending in pending.iter_mut().filter(|_| has_room.is_ok()) {
             let Fill { id, format, bytes, modified, .. } = &pending.fill;
-            if limit > 0 && bytes.len() as u64 > limit {
-                continue;
-            }
             match self.shelf.folder.write(id, *format, bytes, *modified, self.options.fsync) {
                 Ok(written) => pending.written = Some(written),
                 Err(error) => self.shelf.complaints.about("writing a file", &error),
@@ -200,7 +204,6 @@ impl Worker {
         }
         let (written, failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.written.is_some());
         let is_kept = self.record(&written);
-        self.waiting_bytes.fetch_sub(n_bytes, Ordering::SeqCst);
         for (pending, is_kept) in written.into_iter().zip(is_kept) {
             drop(pending.written);
             (pending.done)(is_kept);
@@ -274,6 +277,15 @@ impl Worker {
     fn mend(&self, id: &VariantId) {
         if let Err(error) = self.shelf.mend(id) {
             self.shelf.complaints.about("mending", &error);
+        }
+    }
+}
+
+/// Tells those who came too late.
+fn refuse_all(tasks: Receiver<Task>) {
+    for task in tasks.try_iter() {
+        if let Task::Keep(_, done) = task {
+            done(false);
         }
     }
 }
