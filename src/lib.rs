@@ -12,29 +12,33 @@
 //!
 //! | room | what happens there |
 //! |---|---|
-//! | [`cli`] | `run`, `check`, `transform`; only `main` exits |
+//! | [`cli`] | `run`, `check`, `cache`, `transform`; only `main` exits |
 //! | [`config`] | the YAML file and the environment become a `Config` whose every field is valid |
-//! | [`http`] | the front door: accept loop, framing, bounds; routes and headers |
-//! | [`service`] | one line per room |
+//! | [`http`] | the front door: one loop for all connections, framing, bounds; routes and headers |
+//! | [`service`] | one line per room; what many wait for is made once, and not before there is room |
 //! | [`transform`] | what was asked: URL grammar, named transformations, names of sources |
 //! | [`plan`] | exact numbers: which region, which size, which orientation |
 //! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → encode |
-//! | [`store`] | what is kept: sources on the local disk |
+//! | [`store`] | what is kept: sources on the local disk; answers in the cache |
+//! | [`index`] | what is known of cached answers, in SQLite |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
 //!
 //! # What holds everywhere
 //!
 //! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` imports nothing of ours.
 //!   A test reads every `crate::` path and fails on an import against this order.
-//! - Only `http` touches client sockets; only `store` reaches for stored images.
+//! - Only `http` touches client sockets; only `store` and `index` reach for what is stored.
 //! - `transform`, `plan`, `pipeline` and `raster` touch no file, socket, clock, environment or log.
 //! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over threads.
+//! - The cache fails no request, and writes to the disk by a thread of its own.
 //! - Everything from outside has a bound, and every decode is walled against panics.
 //!
 //! # The two paths
 //!
 //! A request: [`http`] reads and checks a head, `http::routes` parses the URL, [`service::find_image`] looks for the
-//! source, which is enough for a 304; [`service::make_image`] reads it, plans and runs the pipeline.
+//! source, which is enough for a 304; [`service::get_image`] brings the image from the cache, or has its source read, a
+//! plan made and the pipeline run. What is in memory is answered by the loop of [`http`] itself; what has to wait for a
+//! disk is on the *io* threads, pixels are on the *pixels* threads, one per core.
 //!
 //! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
 //! turns it for display and encodes it.
