@@ -46,6 +46,11 @@ impl Capacity {
         self.allowed
     }
 
+    /// The limit of open files may have changed just now.
+    pub(super) fn look_again(&mut self) {
+        self.checked = None;
+    }
+
     /// Counts a connection in; false, and nothing is counted, if its network has its share already.
     pub(super) fn enter(&mut self, peer: Option<IpAddr>) -> bool {
         let Some(peer) = peer.filter(|_| self.max_per_network > 0) else {

@@ -235,7 +235,7 @@ impl Door {
     fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPT_BATCH {
             let is_full = self.connections.len() >= self.capacity.max(self.shared.now);
-            if is_full && !self.evict() {
+            if is_full && !self.evict(self.shared.limits.eviction_age) {
                 return self.pause();
             }
             let Some(listener) = self.listeners.get(index) else {
@@ -247,7 +247,7 @@ impl Door {
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
                     self.log(&error);
-                    self.evict();
+                    self.shrink();
                     return self.pause();
                 }
             }
@@ -277,12 +277,20 @@ impl Door {
         self.set_timer(token);
     }
 
+    /// The process has no more files: connections go until those that may be open are, and one at least. Files are needed
+    /// for answers, too.
+    fn shrink(&mut self) {
+        self.capacity.look_again();
+        let max = self.capacity.max(self.shared.now).min(self.connections.len().saturating_sub(1));
+        while self.connections.len() > max && self.evict(Duration::ZERO) {}
+    }
+
     /// Closes the connection that can best be spared: the one that has waited longest for a request, else the one that
-    /// has taken longest to send a head; none that has a request, and none younger than `eviction_age`. A full house
-    /// does not shut honest clients out.
-    fn evict(&mut self) -> bool {
+    /// has taken longest to send a head; none that has a request, and none that has waited for less than `age`. A full
+    /// house does not shut honest clients out.
+    fn evict(&mut self, age: Duration) -> bool {
         if self.spare.is_empty() {
-            self.choose_spare();
+            self.choose_spare(age);
         }
         while let Some((token, waits)) = self.spare.pop_front() {
             if self.connections.get_mut(token).is_some_and(|open| open.waits_since() == Some(waits)) {
@@ -293,8 +301,8 @@ impl Door {
         false
     }
 
-    fn choose_spare(&mut self) {
-        let (now, age) = (self.shared.now, self.shared.limits.eviction_age);
+    fn choose_spare(&mut self, age: Duration) {
+        let now = self.shared.now;
         let waiting = self.connections.iter().filter_map(|(token, open)| Some((token, open.waits_since()?)));
         let mut waiting: Vec<_> = waiting.filter(|(_, (_, since))| now.duration_since(*since) >= age).collect();
         waiting.sort_unstable_by_key(|(_, waits)| *waits);

@@ -14,4 +14,5 @@ mod python;
 mod quality;
 mod server;
 mod serving;
+mod siege;
 mod traversal;
