@@ -20,7 +20,7 @@ use crate::store::cache::{CacheOptions, VariantCache};
 
 /// How much of the processor pixels leave to those who only have to send what is there. At 5, a third of an equal share
 /// where both want all of it.
-const PIXEL_NICENESS: i32 = 5;
+const PIXEL_NICENESS: i32 = 10;
 /// Sources are read ahead for this many times the workers.
 const READ_AHEAD: usize = 4;
 /// Sources in memory may take this part of what pixels may.
