@@ -4,8 +4,11 @@
 
 mod abuse;
 mod architecture;
+mod cache_fill;
+mod client;
 mod command;
 mod corpus;
+mod eviction;
 mod formats;
 mod methods;
 mod parameters;
@@ -14,4 +17,5 @@ mod python;
 mod quality;
 mod server;
 mod serving;
+mod shelf;
 mod traversal;
