@@ -35,6 +35,11 @@ impl Cache {
         Self { hot: None, disk: None }
     }
 
+    /// Whether anything is kept at all.
+    pub(super) fn keeps(&self) -> bool {
+        self.hot.is_some() || self.disk.is_some()
+    }
+
     /// Writes what is still to be written; false if `timeout` was not enough.
     pub fn close(&self, timeout: Duration) -> bool {
         self.disk.as_ref().is_none_or(|disk| disk.close(timeout))

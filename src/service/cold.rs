@@ -77,7 +77,7 @@ enum Prepared {
 
 impl Job {
     /// Begins; the requests that wait for the image are told of its end.
-    pub(super) fn start(mut self) {
+    pub(super) fn start(self) {
         let service = Arc::clone(&self.service);
         service.workshop.reading.enter(self.answer.version.size_bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
@@ -93,7 +93,8 @@ impl Job {
             Err(error) => self.fail(error),
             Ok(Prepared::Original(image)) => {
                 self.service.cache.put_hot(&self.answer, &image, self.generation);
-                self.tell(image);
+                let made = self.made(image);
+                self.lead.end(made);
             }
             Ok(Prepared::Draw { source, plan, bytes }) => {
                 let service = Arc::clone(&self.service);
@@ -152,19 +153,22 @@ impl Job {
             Ok(encoded) => {
                 let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
                 let description = self.answer.describe();
-                self.tell(image.clone());
+                let made = self.made(image.clone());
+                if !self.service.cache.keeps() {
+                    return self.lead.end(made);
+                }
+                self.lead.tell(made);
                 self.service.cache.put(&self.answer, description, &image, self.generation, self.lead);
             }
         }
     }
 
-    fn tell(&mut self, image: Image) {
+    fn made(&self, image: Image) -> Made {
         let Answer { tag, modified, .. } = &self.answer;
-        let made = MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified };
-        self.lead.tell(Ok(Arc::new(made)));
+        Ok(Arc::new(MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified }))
     }
 
-    fn fail(&mut self, error: ServiceError) {
-        self.lead.tell(Err(Arc::new(error)));
+    fn fail(self, error: ServiceError) {
+        self.lead.end(Err(Arc::new(error)));
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Lead<K: Clone + Eq + Hash, R: Clone> {
     key: K,
     /// What is told if nothing else was.
     otherwise: Option<R>,
+    /// Whether the result is still there for those who come.
+    is_open: bool,
 }
 
 impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
@@ -58,7 +60,7 @@ impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
             Entry::Vacant(place) => {
                 let key = place.key().clone();
                 place.insert(Flight::Waiting(vec![Box::new(waiter)]));
-                Some(Lead { flights: Arc::clone(self), key, otherwise: Some(otherwise) })
+                Some(Lead { flights: Arc::clone(self), key, otherwise: Some(otherwise), is_open: false })
             }
             Entry::Occupied(mut flight) => {
                 match flight.get_mut() {
@@ -83,25 +85,40 @@ impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
 impl<K: Clone + Eq + Hash, R: Clone> Lead<K, R> {
     /// Tells the result to all who wait, the one who led first, and to all who come until this value is dropped.
     pub(super) fn tell(&mut self, result: R) {
-        if self.otherwise.take().is_none() {
-            return;
+        if self.otherwise.take().is_some() {
+            let before = self.flights.lock().insert(self.key.clone(), Flight::Done(result.clone()));
+            self.is_open = true;
+            tell(before, &result);
         }
-        let before = self.flights.lock().insert(self.key.clone(), Flight::Done(result.clone()));
-        if let Some(Flight::Waiting(waiters)) = before {
-            let roles = std::iter::once(Role::First).chain(std::iter::repeat(Role::Joined));
-            for (waiter, role) in waiters.into_iter().zip(roles) {
-                waiter(result.clone(), role);
-            }
+    }
+
+    /// Tells the result to all who wait, and to nobody who comes after one of them knows it.
+    pub(super) fn end(mut self, result: R) {
+        if self.otherwise.take().is_some() {
+            let before = self.flights.lock().remove(&self.key);
+            tell(before, &result);
+        }
+    }
+}
+
+fn tell<R: Clone>(flight: Option<Flight<R>>, result: &R) {
+    if let Some(Flight::Waiting(waiters)) = flight {
+        let roles = std::iter::once(Role::First).chain(std::iter::repeat(Role::Joined));
+        for (waiter, role) in waiters.into_iter().zip(roles) {
+            waiter(result.clone(), role);
         }
     }
 }
 
 impl<K: Clone + Eq + Hash, R: Clone> Drop for Lead<K, R> {
     fn drop(&mut self) {
-        if let Some(otherwise) = self.otherwise.clone() {
-            self.tell(otherwise);
+        let unfinished = self.otherwise.take();
+        if unfinished.is_some() || self.is_open {
+            let flight = self.flights.lock().remove(&self.key);
+            if let Some(otherwise) = unfinished {
+                tell(flight, &otherwise);
+            }
         }
-        self.flights.lock().remove(&self.key);
     }
 }
 
@@ -141,6 +158,21 @@ mod tests {
         let expected = [('a', Ok(7), Role::First), ('b', Ok(7), Role::Joined), ('d', Ok(7), Role::Joined)];
         assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
         assert!(flights.join(1, Err("undone"), waiter('e')).is_some(), "nothing is remembered");
+        assert!(flights.lock().is_empty());
+    }
+
+    #[test]
+    fn an_end_is_remembered_by_nobody() {
+        let flights = Flights::new();
+        let (sender, told) = channel();
+        let again = Arc::clone(&flights);
+        let waiter = move |result: u32, _| {
+            // Who comes once the first knows the result does the work anew.
+            let next = again.join(1, 0, |_, _| {});
+            sender.send((result, next.is_some())).unwrap();
+        };
+        flights.join(1, 0, waiter).unwrap().end(7);
+        assert_eq!(told.recv().unwrap(), (7, true));
         assert!(flights.lock().is_empty());
     }
 

@@ -189,13 +189,13 @@ pub fn get_image(
     // Those who come after a purge do not wait for what was begun before it.
     let key = (answer.id, generation);
     let interrupted = Err(Arc::new(ServiceError::Interrupted));
-    let Some(mut lead) = service.workshop.flights.join(key, interrupted, waiter) else {
+    let Some(lead) = service.workshop.flights.join(key, interrupted, waiter) else {
         return;
     };
     match service.cache.get(&answer, generation) {
         Some((image, origin)) => {
             let (tag, modified) = (answer.tag, answer.modified);
-            lead.tell(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
+            lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
         }
         None => Job { service: Arc::clone(service), answer, generation, lead }.start(),
     }
@@ -219,9 +219,7 @@ impl Answer {
         };
         let jpeg_quality = service.jpeg_quality.get();
         let id = Variant { source, version, transformation, jpeg_quality }.id();
-        let mut tag = id.to_string();
-        tag.truncate(32);
-        Self { task, source: source.clone(), version, id, tag, modified }
+        Self { task, source: source.clone(), version, id, tag: id.tag(), modified }
     }
 
     /// The same for another state of the source.

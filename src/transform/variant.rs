@@ -58,9 +58,22 @@ impl Variant<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariantId(pub [u8; 32]);
 
+impl VariantId {
+    /// Enough of the name for an entity tag: 32 lowercase hexadecimal digits.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        hex(&self.0[..16])
+    }
+}
+
 /// 64 lowercase hexadecimal digits.
 impl fmt::Display for VariantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
 }

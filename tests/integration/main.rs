@@ -4,8 +4,11 @@
 
 mod abuse;
 mod architecture;
+mod cache_fill;
+mod client;
 mod command;
 mod corpus;
+mod eviction;
 mod formats;
 mod methods;
 mod parameters;
@@ -14,5 +17,6 @@ mod python;
 mod quality;
 mod server;
 mod serving;
+mod shelf;
 mod siege;
 mod traversal;

@@ -31,6 +31,20 @@ pub(crate) fn jpeg(width: u16, height: u16) -> Vec<u8> {
     file
 }
 
+/// A picture whose parts are all different and hard to compress: about half a byte a pixel.
+pub(crate) fn noise(width: u16, height: u16) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height)).map(|_| next()).collect();
+    let mut file = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut file, 75);
+    encoder.encode(&pixels, width, height, jpeg_encoder::ColorType::Luma).unwrap();
+    file
+}
+
 /// Width and height that the head of a PNG declares.
 pub(crate) fn png_size(file: &[u8]) -> (u32, u32) {
     assert!(file.starts_with(b"\x89PNG\r\n\x1a\n"), "not a PNG: {:?}", &file[..file.len().min(40)]);

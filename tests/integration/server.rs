@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
 const START: Duration = Duration::from_secs(20);
 /// Longer than any answer of a healthy server; a test that needs it all has found a hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server with directories of its own; it ends with this value.
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
-    directory: TempDir,
+    log_reader: Option<JoinHandle<()>>,
+    directory: Arc<TempDir>,
 }
 
 /// The program, free of whatever the environment would make it choose.
@@ -52,17 +54,27 @@ impl Server {
     }
 
     /// Serves `images` without limits of rate; `directory` takes the configuration and the data.
-    pub(crate) fn start_in(directory: TempDir, images: &Path, configuration: &str) -> Self {
+    pub(crate) fn start_in(directory: impl Into<Arc<TempDir>>, images: &Path, configuration: &str) -> Self {
+        Self::start_as(program(), directory.into(), images, configuration)
+    }
+
+    /// Another server with the same images and data; this one may have ended, or not.
+    pub(crate) fn again(&self, configuration: &str) -> Self {
+        Self::start_in(Arc::clone(&self.directory), &self.images(), configuration)
+    }
+
+    /// As `start_in`; `command` becomes the program.
+    pub(crate) fn start_as(mut command: Command, directory: Arc<TempDir>, images: &Path, configuration: &str) -> Self {
         let file = directory.path().join("config.yaml");
         let mut text = String::from("listen: 127.0.0.1:0\nthrottling-rate: 0\n");
         writeln!(text, "local-path: {:?}", images.display().to_string()).unwrap();
         writeln!(text, "data-path: {:?}", directory.path().join("data").display().to_string()).unwrap();
         std::fs::write(&file, text + configuration).unwrap();
-        let mut child = program().arg("run").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.arg("run").arg(&file).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = read_log(child.stderr.take().unwrap(), Arc::clone(&log));
+        let (lines, log_reader) = read_log(child.stderr.take().unwrap(), Arc::clone(&log));
         match wait_for_address(&lines) {
-            Some(address) => Self { child, address, log, directory },
+            Some(address) => Self { child, address, log, log_reader: Some(log_reader), directory },
             None => {
                 // It may have ended by itself; then there is nothing to kill.
                 let _ = child.kill();
@@ -78,6 +90,23 @@ impl Server {
 
     pub(crate) fn images(&self) -> PathBuf {
         self.directory.path().join("images")
+    }
+
+    /// The `data-path` of the server.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub(crate) fn configuration_file(&self) -> PathBuf {
+        self.directory.path().join("config.yaml")
+    }
+
+    /// Puts an image in place of what has its name, in one step.
+    pub(crate) fn put_image(&self, name: &str, content: &[u8], modified: SystemTime) {
+        let new = self.directory.path().join("new-image");
+        std::fs::write(&new, content).unwrap();
+        std::fs::File::options().write(true).open(&new).unwrap().set_modified(modified).unwrap();
+        std::fs::rename(&new, self.images().join(name)).unwrap();
     }
 
     pub(crate) fn base(&self) -> String {
@@ -157,6 +186,15 @@ impl Server {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
+    /// Ends the server as a system does that shuts down; gives all that it has said.
+    pub(crate) fn stop(&mut self) -> String {
+        self.terminate();
+        let status = self.wait(PATIENCE).expect("the server still runs");
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        self.log_reader.take().unwrap().join().unwrap();
+        self.log()
+    }
+
     /// How the process ended, or None where it still runs after `patience`.
     pub(crate) fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
@@ -185,16 +223,16 @@ pub(crate) fn poll<T>(deadline: Instant, mut question: impl FnMut() -> Option<T>
     }
 }
 
-fn read_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> Receiver<String> {
+fn read_log(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> (Receiver<String>, JoinHandle<()>) {
     let (sender, lines) = channel();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             log.lock().unwrap().push(line.clone());
             // Nobody listens any more once the address is known.
             let _ = sender.send(line);
         }
     });
-    lines
+    (lines, reader)
 }
 
 fn wait_for_address(lines: &Receiver<String>) -> Option<SocketAddr> {
@@ -224,7 +262,7 @@ impl Exchange {
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 

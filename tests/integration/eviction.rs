@@ -1,0 +1,176 @@
+//! A cache with a limit: it is kept at all times, what goes is what is wanted least, and nobody notices.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use pixlserv::transform::Params;
+
+use crate::client::{Client, together};
+use crate::pictures::noise;
+use crate::server::{PATIENCE, Server, poll};
+use crate::shelf::{files, records, settle};
+
+/// Serves a picture whose parts have about 10 KB each and are all different.
+fn start(limit_bytes: u64, strategy: &str, memory_bytes: u64) -> Server {
+    let cache = format!("cache: {{limit: {limit_bytes}, strategy: {strategy}, memory: {memory_bytes}}}\n");
+    let server = Server::start(&cache);
+    std::fs::write(server.images().join("noise.jpg"), noise(200, 200)).unwrap();
+    server
+}
+
+fn parameters(number: usize) -> String {
+    format!("w_{},h_{},c_k", 120 + number % 20, 120 + number / 20)
+}
+
+/// The same as the index writes it.
+fn description(number: usize) -> String {
+    parameters(number).parse::<Params>().unwrap().to_string()
+}
+
+fn target(number: usize) -> String {
+    format!("/image/{}/noise.jpg", parameters(number))
+}
+
+/// The sizes of all files at one moment: two looks that find the same have seen what was there between them. `None` where
+/// they differ.
+fn snapshot(cache: &Path) -> Option<BTreeMap<String, u64>> {
+    let first = files(cache);
+    (files(cache) == first).then_some(first)
+}
+
+/// Looks at the files until it is over; the number of looks and the most bytes that they found.
+fn watch(cache: &Path, is_over: &AtomicBool) -> (usize, u64) {
+    let (mut n_looks, mut most) = (0, 0);
+    while !is_over.load(Ordering::SeqCst) {
+        if let Some(files) = snapshot(cache) {
+            n_looks += 1;
+            most = most.max(files.values().sum());
+        }
+    }
+    (n_looks, most)
+}
+
+/// Four clients ask for three times what fits, in an order that differs for each.
+fn besiege(strategy: &str) {
+    const LIMIT: u64 = 1_000_000;
+    const N_TARGETS: usize = 300;
+    let server = start(LIMIT, strategy, 0);
+    let cache = server.data().join("cache");
+    let seen: Mutex<BTreeMap<usize, Vec<u8>>> = Mutex::default();
+    let (is_over, n_misses) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (n_looks, most) = thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&cache, &is_over));
+        together(vec![7, 11, 13, 17], |step: usize| {
+            let mut client = Client::new(&server);
+            for index in 0..N_TARGETS {
+                let number = (index * step + step) % N_TARGETS;
+                let answer = client.get(&target(number));
+                assert_eq!(answer.status, 200, "{answer:?}");
+                n_misses.fetch_add(u64::from(answer.came() == "miss"), Ordering::SeqCst);
+                let mut seen = seen.lock().unwrap();
+                let first = seen.entry(number).or_insert_with(|| answer.body.clone());
+                assert!(*first == answer.body, "{number} is not what it was: {answer:?}");
+            }
+        });
+        is_over.store(true, Ordering::SeqCst);
+        watcher.join().unwrap()
+    });
+    let largest = seen.lock().unwrap().values().map(Vec::len).max().unwrap() as u64;
+    let total: usize = seen.lock().unwrap().values().map(Vec::len).sum();
+    assert!(total as u64 > 2 * LIMIT, "{total} bytes are no siege of {LIMIT}");
+    assert!(n_misses.load(Ordering::SeqCst) > N_TARGETS as u64, "nothing was ever made twice");
+    let n_workers = thread::available_parallelism().map_or(1, usize::from) as u64;
+    assert!(n_looks >= 20, "only {n_looks} looks");
+    assert!(most <= LIMIT + n_workers * largest, "{most} bytes on disk");
+    assert!(most > LIMIT / 2, "{most} bytes on disk: the cache was never full");
+    let kept: u64 = settle(&server, None).values().sum();
+    assert!(kept <= LIMIT && kept > LIMIT / 2, "{kept} bytes are left");
+    assert!(!server.log().contains("WARN") && !server.log().contains("ERROR"), "{}", server.log());
+}
+
+#[test]
+fn the_limit_holds_at_all_times_with_lru() {
+    besiege("LRU");
+}
+
+#[test]
+fn the_limit_holds_at_all_times_with_lfu() {
+    besiege("LFU");
+}
+
+/// Fetches images one after the other, and waits until each of them is recorded.
+fn fill(server: &Server, numbers: impl Iterator<Item = usize>) {
+    let wanted: Vec<usize> = numbers.collect();
+    let mut client = Client::new(server);
+    for number in &wanted {
+        assert_eq!(client.get(&target(*number)).status, 200);
+        // Each has its own place in time, and none is asked for before it can be counted.
+        let kept = poll(Instant::now() + PATIENCE, || {
+            records(&server.data()).iter().any(|record| record.description == description(*number)).then_some(())
+        });
+        kept.expect("an image was not kept");
+    }
+}
+
+/// Has more images made than fit beside the first `n`, and checks that those went that are first in `expected`.
+fn check_victims(server: &Server, n: usize, expected: &[usize]) {
+    fill(server, n..n + 12);
+    settle(server, None);
+    let left: BTreeSet<String> = records(&server.data()).into_iter().map(|record| record.description).collect();
+    let gone: Vec<usize> = (0..n + 12).filter(|number| !left.contains(&description(*number))).collect();
+    assert!(gone.len() >= 10 && gone.len() <= expected.len(), "{} went: {gone:?}", gone.len());
+    let n_right = gone.iter().filter(|number| expected[..gone.len()].contains(number)).count();
+    assert!(n_right * 100 >= gone.len() * 95, "{gone:?} went, not {:?}", &expected[..gone.len()]);
+}
+
+/// A server with as many images as fit in its cache; and how many these are.
+fn full(strategy: &str, memory_bytes: u64) -> (Server, usize) {
+    const LIMIT: u64 = 400_000;
+    let server = start(LIMIT, strategy, memory_bytes);
+    let mut n = 0;
+    loop {
+        fill(&server, n..n + 1);
+        n += 1;
+        let sizes: Vec<u64> = files(&server.data().join("cache")).into_values().collect();
+        // The next may be larger than all before.
+        if sizes.iter().sum::<u64>() + sizes.iter().max().unwrap() * 5 / 4 > LIMIT {
+            return (server, n);
+        }
+    }
+}
+
+#[test]
+fn the_least_recently_used_go_first() {
+    for memory_bytes in [0, 1 << 20] {
+        let (server, n) = full("LRU", memory_bytes);
+        // 7 has no factor in common with the number of images, or 5 has none.
+        let step = if n % 7 == 0 { 5 } else { 7 };
+        let order: Vec<usize> = (0..n).map(|index| index * step % n).collect();
+        let mut client = Client::new(&server);
+        for number in &order {
+            assert_eq!(client.get(&target(*number)).came(), "hit");
+        }
+        check_victims(&server, n, &order);
+    }
+}
+
+#[test]
+fn the_least_frequently_used_go_first() {
+    for memory_bytes in [0, 1 << 20] {
+        let (server, n) = full("LFU", memory_bytes);
+        let mut client = Client::new(&server);
+        // Two of five are asked for again, and before the others: they are the least recently used.
+        let is_wanted = |number: &usize| number % 5 < 2;
+        for _ in 0..3 {
+            for number in (0..n).filter(is_wanted) {
+                assert_eq!(client.get(&target(number)).came(), "hit");
+            }
+        }
+        let others: Vec<usize> = (0..n).filter(|number| !is_wanted(number)).collect();
+        check_victims(&server, n, &others);
+    }
+}
