@@ -154,6 +154,7 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),
         min_write_bytes_per_second: door.min_write_rate,
+        max_unsent_bytes: door.max_unsent_bytes,
         stop_timeout: seconds(door.drain_timeout_s),
         max_requests: door.max_requests as usize,
         access_log: door.access_log,

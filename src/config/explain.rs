@@ -60,6 +60,7 @@ impl Config {
         line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
         line("http.write-timeout", &format!("{} s", door.write_timeout_s));
         line("http.min-write-rate", &format!("{} bytes/s", door.min_write_rate));
+        line("http.max-unsent", &format!("{} bytes", door.max_unsent_bytes));
         line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));
         line("http.max-head-size", &format!("{} bytes", door.max_head_bytes));
         line("http.max-header-line", &format!("{} bytes", door.max_line_bytes));

@@ -79,6 +79,7 @@ pub(super) struct HttpSection {
     pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) write_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) min_write_rate: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) max_unsent: Option<Number<u64, { 1 << 20 }, { 1 << 50 }>>,
     pub(super) drain_timeout: Option<Number<u32, 0, 3600>>,
     pub(super) max_head_size: Option<Number<u32, 1024, { 1 << 20 }>>,
     pub(super) max_header_line: Option<Number<u32, 256, { 1 << 20 }>>,

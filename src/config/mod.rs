@@ -93,6 +93,8 @@ pub struct FrontDoor {
     pub write_timeout_s: u32,
     /// Bytes a second that a client must take of an answer, on average over `write_timeout_s`.
     pub min_write_rate: u64,
+    /// Bytes of answers that wait for slow clients.
+    pub max_unsent_bytes: u64,
     /// Seconds that running requests have after SIGTERM.
     pub drain_timeout_s: u32,
     /// Bytes of a request head.
@@ -119,6 +121,7 @@ impl Default for FrontDoor {
             idle_timeout_s: 15,
             write_timeout_s: 10,
             min_write_rate: 2048,
+            max_unsent_bytes: 256 << 20,
             drain_timeout_s: 30,
             max_head_bytes: 16 * 1024,
             max_line_bytes: 8 * 1024,
@@ -298,6 +301,7 @@ fn front_door(section: HttpSection) -> FrontDoor {
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),
         min_write_rate: number(section.min_write_rate, default.min_write_rate),
+        max_unsent_bytes: number(section.max_unsent, default.max_unsent_bytes),
         drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),
         max_head_bytes: number(section.max_head_size, default.max_head_bytes),
         max_line_bytes: number(section.max_header_line, default.max_line_bytes),

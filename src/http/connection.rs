@@ -19,6 +19,7 @@ use super::request::Request;
 use super::response::{Body, Message, Persistence, Response};
 use super::slots::Token;
 use super::socket::Socket;
+use super::unsent::{Held, Unsent};
 use super::{Handlers, log};
 
 /// Bytes asked for by one read; also what the buffer of a connection may hold beyond one head.
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) handlers: Handlers,
     pub(super) answers: Arc<Answers>,
+    pub(super) unsent: Unsent,
     pub(super) last_request_id: u64,
     pub(super) is_stopping: bool,
     /// The time at which the present round of the loop began.
@@ -99,6 +101,8 @@ struct Sending {
     n_sent: usize,
     /// How much of it was taken in the present stretch of time.
     n_taken: u64,
+    /// The part in what slow clients keep in memory; none as long as nothing had to wait.
+    held: Option<Held>,
     next: Next,
 }
 
@@ -150,7 +154,7 @@ impl Connection {
             let step = match &mut self.state {
                 State::Idle | State::Head => self.receive(token, shared),
                 State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
-                State::Sending(_) => self.send(shared),
+                State::Sending(_) => self.send(token, shared),
                 State::Skipping(_) => self.skip(shared),
                 State::Lingering(_) => self.linger(shared),
             };
@@ -208,6 +212,14 @@ impl Connection {
             let begun = if matches!(self.state, State::Idle) { self.since } else { shared.now };
             self.deadline = self.deadline.min(begun + STOP_GRACE);
             self.may_read = true;
+        }
+    }
+
+    /// What must be given back when the connection closes.
+    pub(super) fn take_held(&mut self) -> Option<Held> {
+        match &mut self.state {
+            State::Sending(sending) => sending.held.take(),
+            _ => None,
         }
     }
 
@@ -366,23 +378,29 @@ impl Connection {
 
     fn start_sending(&mut self, id: u64, message: Message, next: Next, shared: &Shared) {
         let Message { head, body } = message;
-        let sending = Sending { id, head, body, n_sent: 0, n_taken: 0, next };
+        let sending = Sending { id, head, body, n_sent: 0, n_taken: 0, held: None, next };
         self.set_state(State::Sending(Box::new(sending)), shared.limits.write_timeout, shared);
     }
 
     /// Writes head and body as one stream, in one call if the socket takes it.
-    fn send(&mut self, shared: &Shared) -> io::Result<Step> {
+    fn send(&mut self, token: Token, shared: &mut Shared) -> io::Result<Step> {
         let State::Sending(sending) = &mut self.state else {
             return Ok(Step::Go);
         };
         let written = self.socket.write(&sending.rest()).inspect_err(|error| log::unsent(sending.id, error))?;
         let Some(n_bytes) = written else {
+            if sending.held.is_none() {
+                sending.held = Some(shared.unsent.hold(token, &sending.body));
+            }
             return Ok(Step::Stop(Turn::Wait));
         };
         sending.n_sent += n_bytes;
         sending.n_taken += n_bytes as u64;
         if sending.n_sent < sending.head.len() + sending.body.len() {
             return Ok(Step::Go);
+        }
+        if let Some(held) = sending.held.take() {
+            shared.unsent.give_back(&held);
         }
         match sending.next {
             Next::Close => return Ok(Step::Stop(Turn::Close)),

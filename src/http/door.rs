@@ -23,6 +23,7 @@ use super::slots::{Slots, Token};
 use super::socket::Socket;
 use super::stop::Stop;
 use super::timers::Timers;
+use super::unsent::Unsent;
 
 /// How long the loop takes no connections in when the system, or the house, has no more room.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -76,6 +77,7 @@ impl Door {
             pool: Pool::new(&handlers.threads, limits),
             handlers,
             answers,
+            unsent: Unsent::default(),
             last_request_id: 0,
             is_stopping: false,
             now: Instant::now(),
@@ -115,6 +117,7 @@ impl Door {
             }
             self.let_yielding_go_on();
             self.fire_timers();
+            self.free_memory();
             self.end_pause();
             if self.stop.is_requested() && self.stop_ends.is_none() {
                 self.begin_stop();
@@ -185,8 +188,11 @@ impl Door {
     }
 
     fn close(&mut self, token: Token) {
-        if let Some(connection) = self.connections.remove(token) {
+        if let Some(mut connection) = self.connections.remove(token) {
             self.capacity.leave(connection.peer);
+            if let Some(held) = connection.take_held() {
+                self.shared.unsent.give_back(&held);
+            }
         }
     }
 
@@ -229,6 +235,14 @@ impl Door {
         let connections = &mut self.connections;
         let n_open = connections.len();
         self.timers.tidy(n_open, |at, token| connections.get_mut(token).is_some_and(|open| open.timer == Some(at)));
+    }
+
+    /// Closes those that have been slow for longest while answers take too much memory.
+    fn free_memory(&mut self) {
+        while let Some(token) = self.shared.unsent.next_to_go(self.shared.limits.max_unsent_bytes) {
+            tracing::info!("a slow client is closed: answers that wait for such take too much memory");
+            self.close(token);
+        }
     }
 
     /// Takes connections in, a batch at a time.

@@ -29,6 +29,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// What a client must take on average in each stretch of `write_timeout`; at least one byte.
     pub min_write_bytes_per_second: u64,
+    /// Bytes of answers that wait for slow clients; above, the slowest are closed.
+    pub max_unsent_bytes: u64,
     /// An unread body up to this length is skipped and the connection lives; above, it is closed.
     pub max_skip_bytes: u64,
     /// How long an unread body is waited for.
@@ -63,6 +65,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(10),
             min_write_bytes_per_second: 2048,
+            max_unsent_bytes: 256 << 20,
             max_skip_bytes: 64 * 1024,
             skip_timeout: Duration::from_secs(1),
             max_linger_bytes: 256 * 1024,

@@ -36,6 +36,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unsent;
 
 pub use error::HeadError;
 pub use limits::Limits;

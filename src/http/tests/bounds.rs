@@ -118,6 +118,33 @@ fn a_client_that_does_not_read_is_closed() {
     assert!(n_bytes < LARGE.len(), "{n_bytes} bytes were waiting");
 }
 
+#[test]
+fn answers_for_slow_clients_have_a_bound() {
+    let answer = |_: &Request| Response::bytes("image/png", vec![0_u8; 16 << 20]);
+    let server = Server::with(Limits { max_unsent_bytes: 40 << 20, ..patient() }, 2, answer);
+    let ask = || {
+        let mut stream = server.connect();
+        stream.write_all(&get("/a")).unwrap();
+        // Its first byte shows that it is on its way.
+        stream.read_exact(&mut [0]).unwrap();
+        stream
+    };
+    let streams: Vec<TcpStream> = (0..4).map(|_| ask()).collect();
+    let whole = |mut stream: TcpStream| {
+        let mut room = vec![0; 1 << 20];
+        let mut n_bytes = 1;
+        while n_bytes < 16 << 20 {
+            match stream.read(&mut room) {
+                Ok(n_read @ 1..) => n_bytes += n_read,
+                _ => return false,
+            }
+        }
+        true
+    };
+    let is_whole: Vec<bool> = streams.into_iter().map(whole).collect();
+    assert_eq!(is_whole, [false, false, true, true], "who began first is closed first");
+}
+
 /// Says to the copy of this program below that it is the copy.
 const CHILD: &str = "PIXLSERV_TEST_FEW_FILES";
 
