@@ -9,7 +9,7 @@ use crate::server::{Exchange, Server};
 const UNFRAMEABLE: [u16; 7] = [400, 411, 413, 414, 431, 501, 505];
 /// What a well-framed request may be told that goes nowhere or is too large.
 const UNWELCOME: [u16; 9] = [400, 401, 403, 404, 405, 411, 413, 415, 501];
-const CLOSING: Duration = Duration::from_secs(8);
+pub(crate) const CLOSING: Duration = Duration::from_secs(8);
 
 /// Runs `pass` until it has warmed the server up, then once more, and holds its growth against that of plain requests.
 fn assert_cheap(server: &Server, allowed_kb: u64, pass: impl Fn()) {
@@ -32,13 +32,13 @@ fn assert_refused_and_closed(name: &str, exchange: &Exchange, allowed: &[u16]) {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Length {
+pub(crate) enum Length {
     Honest,
     Malformed,
     Enormous,
 }
 
-const LENGTHS: [(&str, Length); 9] = [
+pub(crate) const LENGTHS: [(&str, Length); 9] = [
     ("0", Length::Honest),
     ("-1", Length::Malformed),
     ("+3", Length::Malformed),
@@ -50,7 +50,7 @@ const LENGTHS: [(&str, Length); 9] = [
     ("18446744073709551616", Length::Enormous),
 ];
 
-const TARGETS: [&str; 4] = [
+pub(crate) const TARGETS: [&str; 4] = [
     "POST /upload",
     "GET /image/w_10/photo.png",
     "POST /nowhere",
@@ -88,10 +88,10 @@ fn a_false_content_length_is_refused_and_costs_nothing() {
 }
 
 /// A request in the body of another: whoever answers it has been smuggled past.
-const HIDDEN: &str = "GET /health HTTP/1.1\r\nHost: hidden\r\n\r\n";
+pub(crate) const HIDDEN: &str = "GET /health HTTP/1.1\r\nHost: hidden\r\n\r\n";
 
 /// Heads that no two readers understand alike; `HIDDEN` follows each of them.
-const AMBIGUOUS: [(&str, &str); 57] = [
+pub(crate) const AMBIGUOUS: [(&str, &str); 57] = [
     ("length and coding", "Content-Length: 41\r\nTransfer-Encoding: chunked\r\n"),
     ("coding and length", "Transfer-Encoding: chunked\r\nContent-Length: 41\r\n"),
     ("length 0 and coding", "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"),
@@ -166,7 +166,7 @@ fn a_head_that_two_readers_would_frame_differently_is_refused_and_the_hidden_req
 }
 
 /// Whole requests with something wrong in the request line or the line ends.
-const MISSHAPEN: [(&str, &str); 18] = [
+pub(crate) const MISSHAPEN: [(&str, &str); 18] = [
     ("bare LF throughout", "GET / HTTP/1.1\nHost: test\n\n"),
     ("bare LF after the request line", "GET / HTTP/1.1\nHost: test\r\n\r\n"),
     ("bare CR after the request line", "GET / HTTP/1.1\rHost: test\r\n\r\n"),
@@ -198,7 +198,7 @@ fn a_misshapen_request_is_refused_and_closed() {
 }
 
 /// Chunked bodies that end wrongly, or not where a careless reader thinks.
-const CHUNKS: [(&str, &str); 16] = [
+pub(crate) const CHUNKS: [(&str, &str); 16] = [
     ("no size", "\r\nabc\r\n0\r\n\r\n"),
     ("size is no number", "x\r\nabc\r\n0\r\n\r\n"),
     ("negative size", "-3\r\nabc\r\n0\r\n\r\n"),
@@ -260,7 +260,7 @@ fn requests_in_a_row_on_one_connection_are_answered_in_order() {
     assert_eq!((exchange.statuses(), exchange.closed), (vec![200, 404, 200], true));
 }
 
-fn with_header_line(bytes: usize) -> Vec<u8> {
+pub(crate) fn with_header_line(bytes: usize) -> Vec<u8> {
     let name = "X-Long: ";
     let mut request = format!("GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{name}").into_bytes();
     request.resize(request.len() + bytes - name.len(), b'a');
@@ -268,12 +268,12 @@ fn with_header_line(bytes: usize) -> Vec<u8> {
     request
 }
 
-fn with_headers(count: usize) -> Vec<u8> {
+pub(crate) fn with_headers(count: usize) -> Vec<u8> {
     let more = (0..count - 2).fold(String::new(), |text, i| text + &format!("X-{i}: y\r\n"));
     format!("GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{more}\r\n").into_bytes()
 }
 
-fn with_target(bytes: usize) -> Vec<u8> {
+pub(crate) fn with_target(bytes: usize) -> Vec<u8> {
     let name = "a".repeat(bytes - "/image/w_10/.png".len());
     format!("GET /image/w_10/{name}.png HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").into_bytes()
 }

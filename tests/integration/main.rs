@@ -4,13 +4,16 @@
 
 mod abuse;
 mod architecture;
+mod behind_nginx;
 mod cache_fill;
 mod client;
 mod command;
+mod conditional;
 mod corpus;
 mod eviction;
 mod formats;
 mod methods;
+mod nginx;
 mod parameters;
 mod pictures;
 mod python;

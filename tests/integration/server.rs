@@ -122,29 +122,22 @@ impl Server {
         self.log.lock().unwrap().join("\n")
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect_timeout(&self.address, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address)
     }
 
     /// Sends the bytes on a fresh connection and reads until the server closes it or stays silent.
     pub(crate) fn exchange(&self, request: &[u8]) -> Exchange {
-        self.exchange_for(request, PATIENCE)
+        exchange(self.address, request, PATIENCE)
     }
 
     /// As `exchange`; the server has `patience` to close the connection.
     pub(crate) fn exchange_for(&self, request: &[u8], patience: Duration) -> Exchange {
-        let stream = self.connect();
-        let mut sender = stream.try_clone().unwrap();
-        std::thread::scope(|scope| {
-            // A refusing server stops reading: then the rest cannot be sent, and need not.
-            scope.spawn(move || sender.write_all(request));
-            let exchange = read_all(&stream, patience);
-            let _ = stream.shutdown(Shutdown::Both);
-            exchange
-        })
+        exchange(self.address, request, patience)
     }
 
     /// One request that ends its connection, with its one answer.
@@ -200,6 +193,26 @@ impl Server {
         let deadline = Instant::now() + patience;
         poll(deadline, || self.child.try_wait().unwrap())
     }
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends the bytes on a fresh connection to whoever is there, and reads until that closes it, or for `patience`.
+pub(crate) fn exchange(address: SocketAddr, request: &[u8], patience: Duration) -> Exchange {
+    let stream = connect(address);
+    let mut sender = stream.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        // A refusing server stops reading: then the rest cannot be sent, and need not.
+        scope.spawn(move || sender.write_all(request));
+        let exchange = read_all(&stream, patience);
+        let _ = stream.shutdown(Shutdown::Both);
+        exchange
+    })
 }
 
 impl Drop for Server {
@@ -277,6 +290,12 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a field.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let found = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).collect()
     }
 
     pub(crate) fn text(&self) -> String {
