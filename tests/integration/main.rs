@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground has to stop there")]
 
 mod abuse;
+mod answer_headers;
 mod architecture;
 mod behind_nginx;
 mod cache_fill;
@@ -22,4 +23,5 @@ mod server;
 mod serving;
 mod shelf;
 mod siege;
+mod slow_clients;
 mod traversal;

@@ -223,6 +223,11 @@ impl Drop for Server {
     }
 }
 
+/// Files, sockets among them, that the server has open.
+pub(crate) fn n_files(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
+}
+
 /// Asks again and again until there is something, or the deadline has passed.
 pub(crate) fn poll<T>(deadline: Instant, mut question: impl FnMut() -> Option<T>) -> Option<T> {
     loop {

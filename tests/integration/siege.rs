@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use crate::server::{Server, poll};
+use crate::server::{Server, n_files, poll};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the siege goes on.
@@ -25,10 +25,6 @@ fn raise_files() -> u64 {
 
 fn n_threads(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count()
-}
-
-fn n_files(server: &Server) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count()
 }
 
 /// One request on a connection that stays open.
