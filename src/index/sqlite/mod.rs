@@ -176,10 +176,11 @@ impl SqliteIndex {
         self.write(|transaction| remove(transaction, ids.iter()))
     }
 
-    /// Removes all records of a source, and refuses those of work that is under way.
+    /// Removes all records of a source, and refuses those of work that is under way. `take` gets them before anybody can
+    /// record an answer of the same name again.
     /// # Errors
     /// If the index fails; then nothing has changed.
-    pub fn purge(&self, source: &str) -> Result<Vec<Gone>, IndexError> {
+    pub fn purge(&self, source: &str, take: impl FnOnce(&[Gone])) -> Result<Vec<Gone>, IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute(
                 "INSERT INTO purges VALUES (?1, ?2) ON CONFLICT DO UPDATE SET generation = ?2",
@@ -188,30 +189,35 @@ impl SqliteIndex {
             forget_old_purges(transaction)?;
             let sql = "DELETE FROM records WHERE source = ?1 RETURNING id, extension, bytes";
             let mut statement = transaction.prepare(sql)?;
-            statement.query_map([source], gone)?.collect()
+            let gone = statement.query_map([source], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+            take(&gone);
+            Ok(gone)
         })
     }
 
-    /// Removes all records, a batch at a time, each given to `take`; refuses those of all work that is under way.
+    /// Removes all records, a batch at a time, each given to `take` as by `purge`; refuses those of all work that is under
+    /// way.
     /// # Errors
     /// If the index fails; then the rest of the records are still there.
-    pub fn clear(&self, now_us: i64, mut take: impl FnMut(Vec<Gone>)) -> Result<(), IndexError> {
+    pub fn clear(&self, now_us: i64, mut take: impl FnMut(&[Gone])) -> Result<(), IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute("DELETE FROM purges", [])?;
             transaction.execute("UPDATE generations SET floor = ?1", [generation])?;
             Ok(())
         })?;
         loop {
-            let batch: Vec<Gone> = self.write(|transaction| {
+            let is_empty = self.write(|transaction| {
                 let sql = "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE made <= ?1 LIMIT ?2)
                            RETURNING id, extension, bytes";
                 let mut statement = transaction.prepare_cached(sql)?;
-                statement.query_map([now_us, CLEAR_BATCH], gone)?.collect()
+                let batch =
+                    statement.query_map([now_us, CLEAR_BATCH], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+                take(&batch);
+                Ok(batch.is_empty())
             })?;
-            if batch.is_empty() {
+            if is_empty {
                 return Ok(());
             }
-            take(batch);
         }
     }
 

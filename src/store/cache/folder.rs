@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +26,14 @@ pub(super) struct Folder {
 /// A file that has its name, and is locked until this is dropped.
 #[derive(Debug)]
 pub(super) struct Written {
-    _locked: File,
+    locked: File,
+}
+
+impl Written {
+    /// Whether the file still has its name, which a purge may have removed, or another writer given to another.
+    pub(super) fn has_name(&self) -> bool {
+        self.locked.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+    }
 }
 
 /// The name of an answer's file below the folder of the cache.
@@ -98,7 +105,7 @@ impl Folder {
         if fsync {
             File::open(&part)?.sync_all()?;
         }
-        Ok(Written { _locked: file })
+        Ok(Written { locked: file })
     }
 
     /// Removes a file, if it is there.

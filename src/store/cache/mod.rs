@@ -7,8 +7,9 @@
 //!   and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at the start
 //!   (`check`) removes both; nothing half-written is ever served, since length and checksum of the record must fit.
 //! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a leftover.
-//! - A purge is in the index before its files go, and before the command that asked for it ends. From then on the
-//!   generation is another, and nothing made from what was read before it is kept or found.
+//! - A purge removes files while nobody can write the index, so that it takes none that is made anew; whoever writes one
+//!   looks whether it is still there once it is recorded. When the command ends that asked for the purge, the generation is
+//!   another, and nothing made from what was read before it is kept or found.
 //! - Nothing here fails a request. What goes wrong is a miss, and is logged once a minute.
 
 mod admin;
