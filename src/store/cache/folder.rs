@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+
 use super::{extension_of, format_named};
 use crate::raster::Format;
 use crate::transform::VariantId;
@@ -76,6 +78,12 @@ impl Folder {
     /// The size of a file.
     pub(super) fn size(&self, id: &VariantId, format: Format) -> io::Result<u64> {
         Ok(fs::metadata(self.path(id, format))?.len())
+    }
+
+    /// Whether a file is there, as far as the kernel can tell without a disk.
+    pub(super) fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        openat2(CWD, self.path(id, format), flags, Mode::empty(), ResolveFlags::CACHED).is_ok()
     }
 
     /// Writes a file under another name and gives it its own.

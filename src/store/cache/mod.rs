@@ -209,6 +209,12 @@ impl VariantCache {
         }
     }
 
+    /// Whether the file of an answer is there. Never waits: false also where that would need a disk.
+    #[must_use]
+    pub fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {
+        self.shelf.folder.is_there_at_once(id, format)
+    }
+
     /// Notes a request for an answer; in memory, for the keeper to write down with others.
     pub fn touch(&self, id: &VariantId) {
         self.keeper.touch(id);
