@@ -16,8 +16,9 @@ use super::{CacheOptions, Fill, Shelf, extension_of, now_us};
 use crate::index::{Access, Gone, IndexError, Record};
 use crate::transform::VariantId;
 
-/// What may wait to be written.
-const MAX_WAITING: usize = 256;
+/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large ones
+/// by their bytes.
+const MAX_WAITING: usize = 4096;
 const MAX_WAITING_BYTES: u64 = 64 << 20;
 /// Answers written in one transaction of the index, and so files that are open at once.
 const MAX_BATCH: usize = 64;
