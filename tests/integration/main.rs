@@ -13,6 +13,7 @@ mod formats;
 mod methods;
 mod parameters;
 mod pictures;
+mod purge;
 mod python;
 mod quality;
 mod server;

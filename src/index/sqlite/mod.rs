@@ -116,12 +116,7 @@ impl SqliteIndex {
                 let is_purged = is_purged_since(transaction, &record.source, signed(*generation))?;
                 inserted.is_kept.push(!is_purged);
                 if !is_purged {
-                    let sql = "DELETE FROM records WHERE source = ?1 AND version <> ?2 RETURNING id, extension, bytes";
-                    let mut statement = transaction.prepare_cached(sql)?;
-                    let rows = statement.query_map(params![record.source, record.version], gone)?;
-                    for row in rows {
-                        inserted.gone.push(row?);
-                    }
+                    remove_other_versions(transaction, record, &mut inserted.gone)?;
                     insert(transaction, record)?;
                 }
             }
@@ -331,6 +326,22 @@ fn is_purged_since(connection: &Connection, source: &str, generation: i64) -> ru
     let sql = "SELECT EXISTS (SELECT 1 FROM generations WHERE floor > ?2)
                    OR EXISTS (SELECT 1 FROM purges WHERE source = ?1 AND generation > ?2)";
     connection.prepare_cached(sql)?.query_row(params![source, generation], |row| row.get(0))
+}
+
+/// Removes the records of other states of a record's source. All that there are of a source are of one state, since this
+/// comes before each of them: so one tells of all, and a source may have many.
+fn remove_other_versions(transaction: &Transaction, record: &Record, gone: &mut Vec<Gone>) -> rusqlite::Result<()> {
+    let sql = "SELECT version <> ?2 FROM records WHERE source = ?1 LIMIT 1";
+    let params = params![record.source, record.version];
+    let has_changed: Option<bool> = transaction.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
+    if has_changed == Some(true) {
+        let sql = "DELETE FROM records WHERE source = ?1 AND version <> ?2 RETURNING id, extension, bytes";
+        let mut statement = transaction.prepare_cached(sql)?;
+        for row in statement.query_map(params, self::gone)? {
+            gone.push(row?);
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the newest purges by name; what is older than those counts as purged.
