@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::flights::Lead;
 use super::hot::{Hot, HotImage};
 use super::{Answer, Image, Made, Origin};
-use crate::store::cache::{Fill, VariantCache};
+use crate::store::cache::{Fill, VariantCache, file_name};
 use crate::transform::VariantId;
 
 /// Answers that were made before, if any are to be kept.
@@ -58,6 +58,15 @@ impl Cache {
             self.touch(id);
             hot
         })
+    }
+
+    /// Where the file of an answer in memory is below the folder of the cache: the answer may have left the disk before
+    /// the memory. Never waits.
+    pub(super) fn locate_at_once(&self, id: &VariantId) -> Option<String> {
+        let hot = self.at_once(id).filter(|hot| hot.is_on_disk())?;
+        let format = hot.image.format;
+        let is_there = self.disk.as_ref()?.is_there_at_once(id, format);
+        is_there.then(|| file_name(id, format))
     }
 
     /// An answer in memory or on disk. `generation` was read before.

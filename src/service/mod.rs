@@ -152,9 +152,9 @@ pub fn hot_image(service: &Service, answer: &Answer) -> Option<Image> {
 /// Where the file of a cached image is below the folder of the cache, as far as that is known without waiting.
 #[must_use]
 pub fn place_at_once(service: &Service, answer: &Answer) -> Option<String> {
-    let hot = service.cache.at_once(&answer.id).filter(|hot| hot.is_on_disk())?;
+    let place = service.cache.locate_at_once(&answer.id)?;
     service.counts.disk.fetch_add(1, Ordering::Relaxed);
-    Some(crate::store::cache::file_name(&answer.id, hot.image.format))
+    Some(place)
 }
 
 /// Where the file of a cached image is below the folder of the cache.

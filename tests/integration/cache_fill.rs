@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::client::{Client, get_all, together};
+use crate::client::{Client, Until, get_all, together};
 use crate::pictures::{jpeg, noise, png, png_size};
 use crate::server::{Answer, Server};
 use crate::shelf::{Counts, command, files, settle};
@@ -192,6 +192,7 @@ fn a_changed_original_is_shown_at_once_and_the_old_one_never_again() {
             n_checked
         };
         let watchers = [scope.spawn(watch), scope.spawn(watch), scope.spawn(watch)];
+        let until = Until(&is_over);
         for change in 2..60 {
             begun.store(change, Ordering::SeqCst);
             // In turn, the length alone is another, or the time alone.
@@ -204,7 +205,7 @@ fn a_changed_original_is_shown_at_once_and_the_old_one_never_again() {
             assert!(answer.status == 200 && answer.body == expected[change % 2], "change {change}: {answer:?}");
             tags.insert(answer.header("ETag").unwrap().to_owned());
         }
-        is_over.store(true, Ordering::SeqCst);
+        drop(until);
         let n_checked: usize = watchers.map(|watcher| watcher.join().unwrap()).iter().sum();
         assert!(n_checked > 50, "{n_checked} answers while nothing changed");
     });

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::server::{Answer, Server};
@@ -63,6 +63,15 @@ impl Answer {
     /// `hit`, `miss` or `coalesced`.
     pub(crate) fn came(&self) -> &str {
         self.header("X-Cache").unwrap_or("nowhere")
+    }
+}
+
+/// Says that it is over when it is dropped, also by a failure: who works until then does not work for ever.
+pub(crate) struct Until<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

@@ -9,15 +9,18 @@ use std::time::Instant;
 
 use pixlserv::transform::Params;
 
-use crate::client::{Client, together};
+use crate::client::{Client, Until, together};
 use crate::pictures::noise;
 use crate::server::{PATIENCE, Server, poll};
 use crate::shelf::{files, records, settle};
 
 /// Serves a picture whose parts have about 10 KB each and are all different.
 fn start(limit_bytes: u64, strategy: &str, memory_bytes: u64) -> Server {
-    let cache = format!("cache: {{limit: {limit_bytes}, strategy: {strategy}, memory: {memory_bytes}}}\n");
-    let server = Server::start(&cache);
+    start_with(&format!("limit: {limit_bytes}, strategy: {strategy}, memory: {memory_bytes}"))
+}
+
+fn start_with(cache: &str) -> Server {
+    let server = Server::start(&format!("cache: {{{cache}}}\n"));
     std::fs::write(server.images().join("noise.jpg"), noise(200, 200)).unwrap();
     server
 }
@@ -64,6 +67,7 @@ fn besiege(strategy: &str) {
     let (is_over, n_misses) = (AtomicBool::new(false), AtomicU64::new(0));
     let (n_looks, most) = thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&cache, &is_over));
+        let until = Until(&is_over);
         together(vec![7, 11, 13, 17], |step: usize| {
             let mut client = Client::new(&server);
             for index in 0..N_TARGETS {
@@ -76,7 +80,7 @@ fn besiege(strategy: &str) {
                 assert!(*first == answer.body, "{number} is not what it was: {answer:?}");
             }
         });
-        is_over.store(true, Ordering::SeqCst);
+        drop(until);
         watcher.join().unwrap()
     });
     let largest = seen.lock().unwrap().values().map(Vec::len).max().unwrap() as u64;
@@ -172,5 +176,25 @@ fn the_least_frequently_used_go_first() {
         }
         let others: Vec<usize> = (0..n).filter(|number| !is_wanted(number)).collect();
         check_victims(&server, n, &others);
+    }
+}
+
+#[test]
+fn a_proxy_is_never_sent_to_a_file_that_was_evicted() {
+    const PREFIX: &str = "/kept/";
+    let server = start_with(&format!("limit: 100000, x-accel-redirect: {PREFIX}"));
+    let asked = [("X-Sendfile-Type", "X-Accel-Redirect")];
+    let first = server.get(&target(0));
+    settle(&server, Some(1));
+    let elsewhere = server.request("GET", &target(0), &asked);
+    let place = elsewhere.header("X-Accel-Redirect").and_then(|place| place.strip_prefix(PREFIX)).unwrap().to_owned();
+    let file = server.data().join("cache").join(place);
+    assert!(std::fs::read(&file).unwrap() == first.body && elsewhere.body.is_empty(), "{elsewhere:?}");
+    fill(&server, 1..30);
+    assert!(!file.exists(), "still on disk");
+    let answer = server.request("GET", &target(0), &asked);
+    match answer.header("X-Accel-Redirect").and_then(|place| place.strip_prefix(PREFIX)) {
+        Some(place) => assert!(server.data().join("cache").join(place).exists(), "{answer:?}"),
+        None => assert!(answer.status == 200 && answer.body == first.body, "{answer:?}"),
     }
 }

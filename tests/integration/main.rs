@@ -17,6 +17,7 @@ mod methods;
 mod nginx;
 mod parameters;
 mod pictures;
+mod purge;
 mod python;
 mod quality;
 mod server;

@@ -122,6 +122,14 @@ impl Server {
         self.log.lock().unwrap().join("\n")
     }
 
+    /// The same without the lines that every request has.
+    pub(crate) fn log_of_events(&self) -> String {
+        let log = self.log.lock().unwrap();
+        let lines: Vec<&str> =
+            log.iter().map(String::as_str).filter(|line| !line.contains(" INFO request id=")).collect();
+        lines.join("\n")
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

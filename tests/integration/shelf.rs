@@ -82,7 +82,7 @@ pub(crate) fn settle(server: &Server, n: Option<usize>) -> BTreeMap<String, u64>
         let files: BTreeSet<String> = files(&cache).into_keys().collect();
         let recorded: BTreeSet<String> = recorded(&data).into_keys().collect();
         let differing: Vec<&String> = files.symmetric_difference(&recorded).take(5).collect();
-        let log = server.log();
+        let log = server.log_of_events();
         panic!("{} files, {} records, wanted {n:?}; such as {differing:?}\n{log}", files.len(), recorded.len());
     })
 }

@@ -116,12 +116,7 @@ impl SqliteIndex {
                 let is_purged = is_purged_since(transaction, &record.source, signed(*generation))?;
                 inserted.is_kept.push(!is_purged);
                 if !is_purged {
-                    let sql = "DELETE FROM records WHERE source = ?1 AND version <> ?2 RETURNING id, extension, bytes";
-                    let mut statement = transaction.prepare_cached(sql)?;
-                    let rows = statement.query_map(params![record.source, record.version], gone)?;
-                    for row in rows {
-                        inserted.gone.push(row?);
-                    }
+                    remove_other_versions(transaction, record, &mut inserted.gone)?;
                     insert(transaction, record)?;
                 }
             }
@@ -176,10 +171,11 @@ impl SqliteIndex {
         self.write(|transaction| remove(transaction, ids.iter()))
     }
 
-    /// Removes all records of a source, and refuses those of work that is under way.
+    /// Removes all records of a source, and refuses those of work that is under way. `take` gets them before anybody can
+    /// record an answer of the same name again.
     /// # Errors
     /// If the index fails; then nothing has changed.
-    pub fn purge(&self, source: &str) -> Result<Vec<Gone>, IndexError> {
+    pub fn purge(&self, source: &str, take: impl FnOnce(&[Gone])) -> Result<Vec<Gone>, IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute(
                 "INSERT INTO purges VALUES (?1, ?2) ON CONFLICT DO UPDATE SET generation = ?2",
@@ -188,30 +184,35 @@ impl SqliteIndex {
             forget_old_purges(transaction)?;
             let sql = "DELETE FROM records WHERE source = ?1 RETURNING id, extension, bytes";
             let mut statement = transaction.prepare(sql)?;
-            statement.query_map([source], gone)?.collect()
+            let gone = statement.query_map([source], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+            take(&gone);
+            Ok(gone)
         })
     }
 
-    /// Removes all records, a batch at a time, each given to `take`; refuses those of all work that is under way.
+    /// Removes all records, a batch at a time, each given to `take` as by `purge`; refuses those of all work that is under
+    /// way.
     /// # Errors
     /// If the index fails; then the rest of the records are still there.
-    pub fn clear(&self, now_us: i64, mut take: impl FnMut(Vec<Gone>)) -> Result<(), IndexError> {
+    pub fn clear(&self, now_us: i64, mut take: impl FnMut(&[Gone])) -> Result<(), IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute("DELETE FROM purges", [])?;
             transaction.execute("UPDATE generations SET floor = ?1", [generation])?;
             Ok(())
         })?;
         loop {
-            let batch: Vec<Gone> = self.write(|transaction| {
+            let is_empty = self.write(|transaction| {
                 let sql = "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE made <= ?1 LIMIT ?2)
                            RETURNING id, extension, bytes";
                 let mut statement = transaction.prepare_cached(sql)?;
-                statement.query_map([now_us, CLEAR_BATCH], gone)?.collect()
+                let batch =
+                    statement.query_map([now_us, CLEAR_BATCH], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+                take(&batch);
+                Ok(batch.is_empty())
             })?;
-            if batch.is_empty() {
+            if is_empty {
                 return Ok(());
             }
-            take(batch);
         }
     }
 
@@ -325,6 +326,22 @@ fn is_purged_since(connection: &Connection, source: &str, generation: i64) -> ru
     let sql = "SELECT EXISTS (SELECT 1 FROM generations WHERE floor > ?2)
                    OR EXISTS (SELECT 1 FROM purges WHERE source = ?1 AND generation > ?2)";
     connection.prepare_cached(sql)?.query_row(params![source, generation], |row| row.get(0))
+}
+
+/// Removes the records of other states of a record's source. All that there are of a source are of one state, since this
+/// comes before each of them: so one tells of all, and a source may have many.
+fn remove_other_versions(transaction: &Transaction, record: &Record, gone: &mut Vec<Gone>) -> rusqlite::Result<()> {
+    let sql = "SELECT version <> ?2 FROM records WHERE source = ?1 LIMIT 1";
+    let params = params![record.source, record.version];
+    let has_changed: Option<bool> = transaction.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
+    if has_changed == Some(true) {
+        let sql = "DELETE FROM records WHERE source = ?1 AND version <> ?2 RETURNING id, extension, bytes";
+        let mut statement = transaction.prepare_cached(sql)?;
+        for row in statement.query_map(params, self::gone)? {
+            gone.push(row?);
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the newest purges by name; what is older than those counts as purged.

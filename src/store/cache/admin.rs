@@ -36,11 +36,10 @@ impl Shelf {
 
     /// Removes all answers of a source; what is being made of it will not be kept. Returns how many went.
     /// # Errors
-    /// If the index fails; then nothing is removed.
+    /// If the index fails; then some files may be removed, of which the next look at them finds that they are missing.
     pub fn purge(&self, source: &str) -> Result<usize, IndexError> {
-        let gone = self.index.purge(source)?;
-        self.remove_files(&gone);
-        Ok(gone.len())
+        // A server may make an answer anew under the same name, as soon as it can be recorded: only the old file goes.
+        Ok(self.index.purge(source, |gone| self.remove_files(gone))?.len())
     }
 
     /// Removes all answers; what is being made will not be kept. Returns how many went, and their bytes.
@@ -51,7 +50,7 @@ impl Shelf {
         self.index.clear(now_us(), |gone| {
             cleared.records += gone.len() as u64;
             cleared.bytes += gone.iter().map(|gone| gone.bytes).sum::<u64>();
-            self.remove_files(&gone);
+            self.remove_files(gone);
         })?;
         Ok(cleared)
     }

@@ -2,10 +2,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::{extension_of, format_named};
 use crate::raster::Format;
@@ -26,7 +28,14 @@ pub(super) struct Folder {
 /// A file that has its name, and is locked until this is dropped.
 #[derive(Debug)]
 pub(super) struct Written {
-    _locked: File,
+    locked: File,
+}
+
+impl Written {
+    /// Whether the file still has its name, which a purge may have removed, or another writer given to another.
+    pub(super) fn has_name(&self) -> bool {
+        self.locked.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+    }
 }
 
 /// The name of an answer's file below the folder of the cache.
@@ -71,6 +80,12 @@ impl Folder {
         Ok(fs::metadata(self.path(id, format))?.len())
     }
 
+    /// Whether a file is there, as far as the kernel can tell without a disk.
+    pub(super) fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        openat2(CWD, self.path(id, format), flags, Mode::empty(), ResolveFlags::CACHED).is_ok()
+    }
+
     /// Writes a file under another name and gives it its own.
     pub(super) fn write(
         &self,
@@ -98,7 +113,7 @@ impl Folder {
         if fsync {
             File::open(&part)?.sync_all()?;
         }
-        Ok(Written { _locked: file })
+        Ok(Written { locked: file })
     }
 
     /// Removes a file, if it is there.

@@ -16,8 +16,9 @@ use super::{CacheOptions, Fill, Shelf, extension_of, now_us};
 use crate::index::{Access, Gone, IndexError, Record};
 use crate::transform::VariantId;
 
-/// What may wait to be written.
-const MAX_WAITING: usize = 256;
+/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large ones
+/// by their bytes.
+const MAX_WAITING: usize = 4096;
 const MAX_WAITING_BYTES: u64 = 64 << 20;
 /// Answers written in one transaction of the index, and so files that are open at once.
 const MAX_BATCH: usize = 64;
@@ -223,19 +224,34 @@ impl Worker {
         let is_kept = match self.shelf.index.insert(&records) {
             Ok(inserted) => {
                 self.shelf.remove_files(&inserted.gone);
-                inserted.is_kept
+                let is_kept = inserted.is_kept.iter().zip(written);
+                is_kept.map(|(is_kept, pending)| *is_kept && self.is_still_there(pending)).collect()
             }
             Err(error) => {
                 self.shelf.complaints.about("writing the index", &error);
                 vec![false; written.len()]
             }
         };
-        for (pending, _) in written.iter().zip(&is_kept).filter(|(_, is_kept)| !**is_kept) {
+        let has_name = |pending: &Pending| pending.written.as_ref().is_some_and(Written::has_name);
+        // One that has lost its name to an answer made after a purge leaves that alone.
+        let unkept = written.iter().zip(&is_kept).filter(|(pending, is_kept)| !**is_kept && has_name(pending));
+        for (pending, _) in unkept {
             if let Err(error) = self.shelf.folder.remove(&pending.fill.id, pending.fill.format) {
                 self.shelf.complaints.about("removing a file", &error);
             }
         }
         is_kept
+    }
+
+    /// Whether the file of an answer is there now that it is recorded: a purge by another process may have removed it, as
+    /// the one that had its name before. From now on none will, but with its record.
+    fn is_still_there(&self, pending: &Pending) -> bool {
+        let has_name = pending.written.as_ref().is_some_and(Written::has_name);
+        has_name
+            || self.shelf.mend(&pending.fill.id).unwrap_or_else(|error| {
+                self.shelf.complaints.about("mending", &error);
+                false
+            })
     }
 
     /// Removes answers, the least wanted first, until so many bytes fit below the limit.

@@ -7,8 +7,9 @@
 //!   and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at the start
 //!   (`check`) removes both; nothing half-written is ever served, since length and checksum of the record must fit.
 //! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a leftover.
-//! - A purge is in the index before its files go, and before the command that asked for it ends. From then on the
-//!   generation is another, and nothing made from what was read before it is kept or found.
+//! - A purge removes files while nobody can write the index, so that it takes none that is made anew; whoever writes one
+//!   looks whether it is still there once it is recorded. When the command ends that asked for the purge, the generation is
+//!   another, and nothing made from what was read before it is kept or found.
 //! - Nothing here fails a request. What goes wrong is a miss, and is logged once a minute.
 
 mod admin;
@@ -206,6 +207,12 @@ impl VariantCache {
             Ok(bytes) if bytes == record.bytes => Some(file_name(id, format)),
             _ => self.mend(id, "a file of the cache is not what it was"),
         }
+    }
+
+    /// Whether the file of an answer is there. Never waits: false also where that would need a disk.
+    #[must_use]
+    pub fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {
+        self.shelf.folder.is_there_at_once(id, format)
     }
 
     /// Notes a request for an answer; in memory, for the keeper to write down with others.
