@@ -10,6 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{accept, describe, log};
+#[cfg(feature = "tiny_http")]
+use crate::config::Loop;
 use crate::config::{Config, Environment, ListenAddress};
 use crate::http::routes::{self, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
@@ -68,7 +70,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         threads: io,
     };
     let limits = limits(&config);
-    http::serve(listeners, &limits, &stop, handlers).map_err(|error| format!("cannot serve: {error}"))?;
+    let served = match config.front_door.r#loop {
+        #[cfg(feature = "tiny_http")]
+        Loop::TinyHttp => http::tiny::serve(listeners, &limits, &stop, handlers),
+        _ => http::serve(listeners, &limits, &stop, handlers),
+    };
+    served.map_err(|error| format!("cannot serve: {error}"))?;
     if !service.cache.close(limits.stop_timeout.max(MIN_FLUSH)) {
         tracing::warn!("the cache could not write all in time");
     }

@@ -67,6 +67,7 @@ impl Config {
         line("http.max-headers", &door.max_headers);
         line("http.max-url-length", &format!("{} bytes", door.max_url_bytes));
         line("http.access-log", &yes(door.access_log));
+        line("http.loop", &door.r#loop.as_str());
     }
 
     /// The settings that this version does not act on.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::network::{AddressRange, ListenAddress, Origin, UrlFolder};
+use super::network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
 use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
 use crate::plan::JpegQuality;
 use crate::store::cache::Strategy;
@@ -86,6 +86,7 @@ pub(super) struct HttpSection {
     pub(super) max_headers: Option<Number<u32, 8, 1024>>,
     pub(super) max_url_length: Option<Number<u32, 256, 65_536>>,
     pub(super) access_log: Option<Flag>,
+    pub(super) r#loop: Option<Word<Loop>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -26,7 +26,7 @@ use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, TextSect
 pub use cache::Cache;
 pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
 pub use error::{ConfigError, Fault, Position};
-pub use network::{AddressRange, ListenAddress, Origin, UrlFolder};
+pub use network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
 
 /// Larger files are no configurations.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -107,6 +107,8 @@ pub struct FrontDoor {
     pub max_url_bytes: u32,
     /// Whether every request is logged.
     pub access_log: bool,
+    /// Which loop takes connections.
+    pub r#loop: Loop,
 }
 
 impl Default for FrontDoor {
@@ -128,6 +130,7 @@ impl Default for FrontDoor {
             max_headers: 64,
             max_url_bytes: 4096,
             access_log: true,
+            r#loop: Loop::Epoll,
         }
     }
 }
@@ -308,6 +311,7 @@ fn front_door(section: HttpSection) -> FrontDoor {
         max_headers: number(section.max_headers, default.max_headers),
         max_url_bytes: number(section.max_url_length, default.max_url_bytes),
         access_log: flag(section.access_log, default.access_log),
+        r#loop: section.r#loop.map_or(default.r#loop, |r#loop| r#loop.0),
     }
 }
 

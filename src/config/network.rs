@@ -52,6 +52,39 @@ impl fmt::Display for ListenAddress {
     }
 }
 
+/// Which loop takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Loop {
+    /// Our own.
+    #[default]
+    Epoll,
+    /// That of tiny_http, in a build with the feature of that name.
+    TinyHttp,
+}
+
+impl Loop {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::TinyHttp => "tiny-http",
+        }
+    }
+}
+
+impl FromStr for Loop {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "epoll" => Ok(Self::Epoll),
+            "tiny-http" if cfg!(feature = "tiny_http") => Ok(Self::TinyHttp),
+            "tiny-http" => Err("needs a program that was built with `cargo build --features tiny_http`".to_owned()),
+            _ => Err(format!("must be epoll or tiny-http, got {}", quoted(text))),
+        }
+    }
+}
+
 /// The path of a folder in URLs, such as `/pixlserv-cache/`: begins and ends with a slash, of letters, digits and `/._-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlFolder(String);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use super::network::{AddressRange, ListenAddress, Origin, UrlFolder};
+use super::network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
 use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, Params, SourcePath, TransformationName};
 
@@ -243,6 +243,12 @@ impl FromText for SourcePath {
 }
 
 impl FromText for Strategy {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromText for Loop {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
     }

@@ -77,6 +77,23 @@ impl Listener {
         }
     }
 
+    /// A second hand on the place, for a loop that waits for connections itself.
+    #[cfg(feature = "tiny_http")]
+    pub(super) fn blocking(&self) -> io::Result<tiny_http::Listener> {
+        Ok(match &self.0 {
+            Kind::Tcp(listener) => {
+                let listener = listener.try_clone()?;
+                listener.set_nonblocking(false)?;
+                tiny_http::Listener::Tcp(listener)
+            }
+            Kind::Unix { listener, .. } => {
+                let listener = listener.try_clone()?;
+                listener.set_nonblocking(false)?;
+                tiny_http::Listener::Unix(listener)
+            }
+        })
+    }
+
     /// The next connection, without waiting, and the address it comes from.
     pub(super) fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.0 {

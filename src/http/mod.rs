@@ -36,6 +36,8 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod timers;
+#[cfg(feature = "tiny_http")]
+pub mod tiny;
 mod unsent;
 
 pub use error::HeadError;

@@ -50,6 +50,12 @@ impl Deref for Body {
     }
 }
 
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl From<&'static [u8]> for Body {
     fn from(bytes: &'static [u8]) -> Self {
         Self(Bytes::Static(bytes))
@@ -185,7 +191,7 @@ impl Message {
 }
 
 /// What every answer says, and what an error says besides.
-fn seal(response: &mut Response) {
+pub(super) fn seal(response: &mut Response) {
     response.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if response.status.is_client_error() || response.status.is_server_error() {
         response.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -194,7 +200,7 @@ fn seal(response: &mut Response) {
     }
 }
 
-fn belongs_to_connection(name: &HeaderName) -> bool {
+pub(super) fn belongs_to_connection(name: &HeaderName) -> bool {
     [CONNECTION, CONTENT_LENGTH, DATE, SERVER, TRANSFER_ENCODING].contains(name)
 }
 

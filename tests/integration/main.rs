@@ -25,4 +25,6 @@ mod serving;
 mod shelf;
 mod siege;
 mod slow_clients;
+#[cfg(feature = "tiny_http")]
+mod tiny;
 mod traversal;
