@@ -19,6 +19,12 @@ pub struct Cache {
     disk: Option<Arc<VariantCache>>,
 }
 
+/// An answer that is in memory, if there is room for it, and not on disk yet.
+pub(super) struct Remembered {
+    hot: Option<Arc<HotImage>>,
+    fill: Fill,
+}
+
 /// What holds a flight open until its answer is where the next request finds it.
 pub(super) type MakeLead = Lead<(VariantId, u64), Made>;
 
@@ -91,35 +97,33 @@ impl Cache {
         Some(place)
     }
 
-    /// Keeps an answer, and `lead` until it is kept, or cannot be.
-    pub(super) fn put(&self, answer: &Answer, description: String, image: &Image, generation: u64, lead: MakeLead) {
+    /// Keeps an answer in memory; what is returned is for the disk.
+    pub(super) fn remember(&self, answer: &Answer, image: &Image, generation: u64) -> Remembered {
         let hot = self.hot.as_ref().map(|hot| hot.insert(answer.id, image.clone(), generation, false));
-        let Some(disk) = &self.disk else {
-            return;
-        };
         let fill = Fill {
             id: answer.id,
             source: answer.source.clone(),
             version: answer.version,
-            description,
+            description: answer.describe(),
             format: image.format,
             bytes: Arc::clone(&image.bytes),
             modified: answer.modified,
             generation,
         };
+        Remembered { hot, fill }
+    }
+
+    /// Keeps an answer on disk, and `lead` until it is there, or cannot be.
+    pub(super) fn write(&self, remembered: Remembered, lead: MakeLead) {
+        let Remembered { hot, fill } = remembered;
         let done = move |is_kept| {
             if let Some(hot) = hot.filter(|_| is_kept) {
                 hot.set_on_disk();
             }
             drop(lead);
         };
-        disk.keep(fill, Box::new(done));
-    }
-
-    /// Keeps an answer in memory only.
-    pub(super) fn put_hot(&self, answer: &Answer, image: &Image, generation: u64) {
-        if let Some(hot) = &self.hot {
-            hot.insert(answer.id, image.clone(), generation, false);
+        if let Some(disk) = &self.disk {
+            disk.keep(fill, Box::new(done));
         }
     }
 

@@ -92,7 +92,8 @@ impl Job {
         match self.prepare() {
             Err(error) => self.fail(error),
             Ok(Prepared::Original(image)) => {
-                self.service.cache.put_hot(&self.answer, &image, self.generation);
+                // For the disk it is there already.
+                self.service.cache.remember(&self.answer, &image, self.generation);
                 let made = self.made(image);
                 self.lead.end(made);
             }
@@ -152,13 +153,14 @@ impl Job {
             Err(error) => self.fail(error.into()),
             Ok(encoded) => {
                 let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
-                let description = self.answer.describe();
                 let made = self.made(image.clone());
                 if !self.service.cache.keeps() {
                     return self.lead.end(made);
                 }
+                // Who asks once the answer is told finds it in memory.
+                let remembered = self.service.cache.remember(&self.answer, &image, self.generation);
                 self.lead.tell(made);
-                self.service.cache.put(&self.answer, description, &image, self.generation, self.lead);
+                self.service.cache.write(remembered, self.lead);
             }
         }
     }
