@@ -18,6 +18,11 @@ impl Client {
         Self { stream: BufReader::new(server.connect()) }
     }
 
+    /// As `new`, where the server may be gone.
+    pub(crate) fn try_new(server: &Server) -> io::Result<Self> {
+        Ok(Self { stream: BufReader::new(server.try_connect()?) })
+    }
+
     /// One request on the connection, written at once.
     pub(crate) fn send(&mut self, target: &str) -> io::Result<()> {
         let head = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");

@@ -11,6 +11,8 @@ mod client;
 mod command;
 mod conditional;
 mod corpus;
+mod crash;
+mod disk_full;
 mod eviction;
 mod formats;
 mod methods;
@@ -23,6 +25,7 @@ mod quality;
 mod server;
 mod serving;
 mod shelf;
+mod shutdown;
 mod siege;
 mod slow_clients;
 #[cfg(feature = "tiny_http")]

@@ -135,7 +135,12 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        connect(self.address)
+        self.try_connect().unwrap()
+    }
+
+    /// A connection, if the server still takes any.
+    pub(crate) fn try_connect(&self) -> std::io::Result<TcpStream> {
+        try_connect(self.address)
     }
 
     /// Sends the bytes on a fresh connection and reads until the server closes it or stays silent.
@@ -196,6 +201,12 @@ impl Server {
         self.log()
     }
 
+    /// Ends the server without a warning, as a power cut would, only that the system lives.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// How the process ended, or None where it still runs after `patience`.
     pub(crate) fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
@@ -203,16 +214,16 @@ impl Server {
     }
 }
 
-pub(crate) fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream
+fn try_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// Sends the bytes on a fresh connection to whoever is there, and reads until that closes it, or for `patience`.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8], patience: Duration) -> Exchange {
-    let stream = connect(address);
+    let stream = try_connect(address).unwrap();
     let mut sender = stream.try_clone().unwrap();
     std::thread::scope(|scope| {
         // A refusing server stops reading: then the rest cannot be sent, and need not.

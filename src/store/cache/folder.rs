@@ -16,6 +16,9 @@ use crate::transform::VariantId;
 /// How a name begins while its file is written.
 pub(super) const TEMPORARY: &str = ".new-";
 
+/// How often a new file may be removed by others before it is given up.
+const CREATE_TRIES: usize = 3;
+
 /// The folder of all files.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -151,10 +154,16 @@ pub(super) fn remove_leftover(path: &Path, is_unwanted: impl FnOnce() -> bool) -
     Ok(true)
 }
 
+/// A new file, locked. A pass over leftovers may take it for one before the lock is there; after that, none will.
 fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
-    file.lock()?;
-    Ok(file)
+    for _ in 0..CREATE_TRIES {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
+        file.lock()?;
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+    Err(io::Error::other("the file is removed again and again"))
 }
 
 fn fill(mut file: &File, bytes: &[u8], modified: SystemTime, fsync: bool) -> io::Result<()> {

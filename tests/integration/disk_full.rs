@@ -1,0 +1,181 @@
+//! A cache on a file system that has no more room, or takes no more writes: images are served all the same, and kept again
+//! as soon as that is possible. The file systems are small ones in memory, which only the server sees; where the system
+//! forbids to make them, the tests say so.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::pictures::noise;
+use crate::server::{PATIENCE, Server, poll, program};
+
+/// Nothing is kept in memory: a hit was on disk.
+const CONFIGURATION: &str = "cache: {memory: 0}\n";
+
+/// A server whose data are on a file system of its own.
+struct Small {
+    server: Server,
+    /// What `nsenter` needs to go where the server is.
+    entry: &'static [&'static str],
+    /// Where the file system is mounted.
+    place: PathBuf,
+}
+
+/// The ways to a mount namespace: for root, and for a user who may have namespaces. With what leads back into them.
+const WAYS: [(&[&str], &[&str]); 2] =
+    [(&["--mount"], &["--mount"]), (&["--user", "--map-root-user", "--mount"], &["--user", "--mount"])];
+
+/// Starts a server with a file system of these options at `place` below its directory.
+fn start(place: &str, options: &str) -> Option<Small> {
+    let directory = Arc::new(TempDir::new().unwrap());
+    let images = directory.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    std::fs::write(images.join("noise.jpg"), noise(200, 200)).unwrap();
+    let place = directory.path().join(place);
+    std::fs::create_dir_all(&place).unwrap();
+    let mount = format!("mount -t tmpfs -o {options} none '{}'", place.display());
+    let may = |way: &[&str]| Command::new("unshare").args(way).args(["sh", "-c", &mount]).output();
+    let Some((way, entry)) = WAYS.into_iter().find(|(way, _)| may(way).is_ok_and(|output| output.status.success()))
+    else {
+        eprintln!("skipped: this system lets us mount no file system, so nothing is known of full disks");
+        return None;
+    };
+    // Environment and arguments are those of the program, which takes the place of the shell.
+    let plain = program();
+    let mut command = Command::new("unshare");
+    command.args(way).args(["sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]).arg(plain.get_program());
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
+    }
+    let server = Server::start_as(command, directory, &images, CONFIGURATION);
+    Some(Small { server, entry, place })
+}
+
+impl Small {
+    /// Runs a command where the server is.
+    fn run(&self, command: &[&OsStr]) {
+        let pid = self.server.pid().to_string();
+        let mut entering = Command::new("nsenter");
+        entering.args(["--target", &pid]).args(self.entry);
+        if self.entry.contains(&"--user") {
+            entering.arg("--preserve-credentials");
+        }
+        let output = entering.args(command).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        // Options that the file system has, but that were not given to it, are not for a user to repeat.
+        let command = ["mount", "--options-mode", "ignore", "-t", "tmpfs", "-o", &options, "none"].map(OsStr::new);
+        self.run(&[&command[..], &[self.place.as_ref()]].concat());
+    }
+
+    /// Whether files and index fit together, and all files are whole.
+    fn verify(&self) {
+        let (program, configuration) = (program(), self.server.configuration_file());
+        let arguments = ["cache", "--config"].map(OsStr::new);
+        self.run(&[&[program.get_program()], &arguments[..], &[configuration.as_ref(), "verify".as_ref()]].concat());
+    }
+
+    /// A path of the server as we reach it.
+    fn seen_from_outside(&self, path: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.server.pid())).join(path.strip_prefix("/").unwrap())
+    }
+
+    fn get(&self, number: usize) -> String {
+        let target = format!("/image/w_{},h_{},c_k/noise.jpg", 100 + number % 50, 100 + number / 50);
+        let answer = self.server.get(&target);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}\n{}", self.server.log_of_events());
+        assert!(answer.body.starts_with(b"\xff\xd8\xff") && answer.body.ends_with(b"\xff\xd9"), "{target}: {answer:?}");
+        answer.came().to_owned()
+    }
+
+    /// Whether what is asked for anew is kept.
+    fn keeps(&self, number: usize) -> bool {
+        self.get(number);
+        let deadline = Instant::now() + std::time::Duration::from_millis(200);
+        poll(deadline, || (self.get(number) == "hit").then_some(())).is_some()
+    }
+
+    /// Checks that twenty images are served and none of them is kept.
+    fn check_trouble(&self, first: usize) {
+        for number in first..first + 20 {
+            self.get(number);
+        }
+        for number in first..first + 20 {
+            assert_ne!(self.get(number), "hit", "kept in spite of all");
+        }
+        assert_eq!(self.server.get("/health").status, 200);
+    }
+
+    /// Waits until images are kept again, and checks what the log has to say.
+    fn check_healed(&self, first: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let healed = (first..first + 100).find(|number| self.keeps(*number) || Instant::now() >= deadline);
+        assert!(healed.is_some() && Instant::now() < deadline, "never healed: {}", self.server.log_of_events());
+        for number in first + 100..first + 110 {
+            assert!(self.keeps(number), "{}", self.server.log_of_events());
+        }
+        self.verify();
+        let mut complaints: BTreeMap<String, usize> = BTreeMap::new();
+        for line in self.server.log_of_events().lines().filter(|line| line.contains(" WARN ")) {
+            // What was tried, without time and cause.
+            let text = line.split_once(" WARN ").unwrap().1.split(" failed").next().unwrap();
+            *complaints.entry(text.to_owned()).or_default() += 1;
+        }
+        assert!(!complaints.is_empty(), "nobody was told: {}", self.server.log_of_events());
+        // All of this took less than a minute.
+        assert!(complaints.values().all(|n| *n == 1), "{complaints:#?}");
+        assert!(!self.server.log().contains("panic"), "{}", self.server.log_of_events());
+    }
+}
+
+/// Takes all room that is left.
+fn fill_up(file: &Path) {
+    let mut file = std::fs::File::create(file).unwrap();
+    for piece in [64 << 10, 4096, 1] {
+        while file.write_all(&vec![0; piece]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_full_disk_costs_the_cache_and_no_answer() {
+    let Some(small) = start("data", "size=6m") else { return };
+    assert!((0..5).all(|number| small.keeps(number)));
+    let ballast = small.seen_from_outside(&small.place).join("ballast");
+    fill_up(&ballast);
+    small.check_trouble(100);
+    assert!((0..5).all(|number| small.get(number) == "hit"), "what was kept before is still there");
+    std::fs::remove_file(&ballast).unwrap();
+    small.check_healed(200);
+}
+
+#[test]
+fn a_disk_without_inodes_costs_the_cache_and_no_answer() {
+    let Some(small) = start("data", "size=16m,nr_inodes=16") else { return };
+    // Each answer takes a file, and most a folder.
+    for number in 0..20 {
+        small.get(number);
+    }
+    small.check_trouble(100);
+    small.remount("nr_inodes=1000");
+    small.check_healed(200);
+}
+
+#[test]
+fn a_read_only_disk_costs_the_cache_and_no_answer() {
+    let Some(small) = start("data/cache", "size=16m") else { return };
+    assert!((0..5).all(|number| small.keeps(number)));
+    small.remount("ro");
+    small.check_trouble(100);
+    assert!((0..5).all(|number| small.get(number) == "hit"), "what was kept before is still there");
+    small.remount("rw");
+    small.check_healed(200);
+}
