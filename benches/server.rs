@@ -19,7 +19,10 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("bench.yaml");
         let images = concat!(env!("CARGO_MANIFEST_DIR"), "/config/images");
-        let text = format!("local-path: {images}\ndata-path: {}\nlisten: 127.0.0.1:0\n", folder.path().display());
+        let text = format!(
+            "local-path: {images}\ndata-path: {}\nlisten: 127.0.0.1:0\ncache: {{enabled: No}}\n",
+            folder.path().display()
+        );
         std::fs::write(&config, text).expect("a configuration");
         let mut child = Command::new(env!("CARGO_BIN_EXE_pixlserv"))
             .arg("run")
