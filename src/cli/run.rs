@@ -164,8 +164,12 @@ fn limits(config: &Config) -> Limits {
         max_unsent_bytes: door.max_unsent_bytes,
         stop_timeout: seconds(door.drain_timeout_s),
         max_requests: door.max_requests as usize,
+        max_skip_bytes: door.max_skip_bytes,
+        skip_timeout: seconds(door.skip_timeout_s),
+        max_linger_bytes: door.max_linger_bytes,
+        linger_timeout: seconds(door.linger_timeout_s),
+        eviction_age: seconds(door.eviction_age_s),
         access_log: door.access_log,
-        ..Limits::default()
     }
 }
 

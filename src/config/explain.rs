@@ -66,6 +66,11 @@ impl Config {
         line("http.max-header-line", &format!("{} bytes", door.max_line_bytes));
         line("http.max-headers", &door.max_headers);
         line("http.max-url-length", &format!("{} bytes", door.max_url_bytes));
+        line("http.max-skip-size", &format!("{} bytes", door.max_skip_bytes));
+        line("http.skip-timeout", &format!("{} s", door.skip_timeout_s));
+        line("http.max-linger-size", &format!("{} bytes", door.max_linger_bytes));
+        line("http.linger-timeout", &format!("{} s", door.linger_timeout_s));
+        line("http.eviction-age", &format!("{} s", door.eviction_age_s));
         line("http.access-log", &yes(door.access_log));
         line("http.loop", &door.r#loop.as_str());
     }

@@ -85,6 +85,11 @@ pub(super) struct HttpSection {
     pub(super) max_header_line: Option<Number<u32, 256, { 1 << 20 }>>,
     pub(super) max_headers: Option<Number<u32, 8, 1024>>,
     pub(super) max_url_length: Option<Number<u32, 256, 65_536>>,
+    pub(super) max_skip_size: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) skip_timeout: Option<Number<u32, 0, 3600>>,
+    pub(super) max_linger_size: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) linger_timeout: Option<Number<u32, 0, 3600>>,
+    pub(super) eviction_age: Option<Number<u32, 0, 3600>>,
     pub(super) access_log: Option<Flag>,
     pub(super) r#loop: Option<Word<Loop>>,
 }

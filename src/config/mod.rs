@@ -105,6 +105,16 @@ pub struct FrontDoor {
     pub max_headers: u32,
     /// Bytes of a request target.
     pub max_url_bytes: u32,
+    /// Bytes of a body that nobody wants and that are read, so that the connection may live.
+    pub max_skip_bytes: u64,
+    /// Seconds that such a body has to come.
+    pub skip_timeout_s: u32,
+    /// Bytes read and dropped before a connection is closed whose client may still be sending.
+    pub max_linger_bytes: u64,
+    /// Seconds that such a client has.
+    pub linger_timeout_s: u32,
+    /// Seconds that a connection must have waited before it makes room for another.
+    pub eviction_age_s: u32,
     /// Whether every request is logged.
     pub access_log: bool,
     /// Which loop takes connections.
@@ -129,6 +139,11 @@ impl Default for FrontDoor {
             max_line_bytes: 8 * 1024,
             max_headers: 64,
             max_url_bytes: 4096,
+            max_skip_bytes: 64 << 10,
+            skip_timeout_s: 1,
+            max_linger_bytes: 256 << 10,
+            linger_timeout_s: 1,
+            eviction_age_s: 1,
             access_log: true,
             r#loop: Loop::Epoll,
         }
@@ -310,6 +325,11 @@ fn front_door(section: HttpSection) -> FrontDoor {
         max_line_bytes: number(section.max_header_line, default.max_line_bytes),
         max_headers: number(section.max_headers, default.max_headers),
         max_url_bytes: number(section.max_url_length, default.max_url_bytes),
+        max_skip_bytes: number(section.max_skip_size, default.max_skip_bytes),
+        skip_timeout_s: number(section.skip_timeout, default.skip_timeout_s),
+        max_linger_bytes: number(section.max_linger_size, default.max_linger_bytes),
+        linger_timeout_s: number(section.linger_timeout, default.linger_timeout_s),
+        eviction_age_s: number(section.eviction_age, default.eviction_age_s),
         access_log: flag(section.access_log, default.access_log),
         r#loop: section.r#loop.map_or(default.r#loop, |r#loop| r#loop.0),
     }

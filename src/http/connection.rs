@@ -410,7 +410,7 @@ impl Connection {
             }
             Next::Linger => {
                 self.buffer = Vec::new();
-                let n_bytes = shared.limits.max_linger_bytes as u64;
+                let n_bytes = shared.limits.max_linger_bytes;
                 self.set_state(State::Lingering(n_bytes), shared.limits.linger_timeout, shared);
                 if !self.socket.end_writing() {
                     return Ok(Step::Stop(Turn::Close));

@@ -36,7 +36,7 @@ pub struct Limits {
     /// How long an unread body is waited for.
     pub skip_timeout: Duration,
     /// Bytes read and thrown away before a close, so that the answer is not lost to a reset.
-    pub max_linger_bytes: usize,
+    pub max_linger_bytes: u64,
     /// How long a close waits for the client's own.
     pub linger_timeout: Duration,
     /// How long running requests may take to finish after the stop.

@@ -6,6 +6,7 @@ mod abuse;
 mod answer_headers;
 mod architecture;
 mod behind_nginx;
+mod cache_command;
 mod cache_fill;
 mod client;
 mod command;
