@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         _ => http::serve(listeners, &limits, &stop, handlers),
     };
     served.map_err(|error| format!("cannot serve: {error}"))?;
-    if !service.cache.close(limits.stop_timeout.max(MIN_FLUSH)) {
+    if !service.close(limits.stop_timeout.max(MIN_FLUSH)) {
         tracing::warn!("the cache could not write all in time");
     }
     tracing::info!("stopped: {}", service.counts);

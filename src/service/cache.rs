@@ -47,7 +47,7 @@ impl Cache {
     }
 
     /// Writes what is still to be written; false if `timeout` was not enough.
-    pub fn close(&self, timeout: Duration) -> bool {
+    pub(super) fn close(&self, timeout: Duration) -> bool {
         self.disk.as_ref().is_none_or(|disk| disk.close(timeout))
     }
 

@@ -6,6 +6,8 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Pieces of work under way, by what they make.
 #[derive(Debug)]
@@ -74,6 +76,18 @@ impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
                 None
             }
         }
+    }
+
+    /// Waits until all results that were told are where the next one finds them; false if that is not so by `deadline`.
+    pub(super) fn settle(&self, deadline: Instant) -> bool {
+        let is_settled = || !self.lock().values().any(|flight| matches!(flight, Flight::Done(_)));
+        while !is_settled() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        true
     }
 
     /// Every change of the map is one call, so a panic elsewhere leaves it right.
@@ -159,6 +173,20 @@ mod tests {
         assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
         assert!(flights.join(1, Err("undone"), waiter('e')).is_some(), "nothing is remembered");
         assert!(flights.lock().is_empty());
+    }
+
+    #[test]
+    fn what_was_told_is_waited_for() {
+        let flights = Flights::new();
+        let _undone = flights.join(1, 0, |_, _| {}).unwrap();
+        assert!(flights.settle(Instant::now()), "nobody knows of this yet");
+        let mut lead = flights.join(2, 0, |_, _| {}).unwrap();
+        lead.tell(7);
+        assert!(!flights.settle(Instant::now()));
+        thread::scope(|scope| {
+            scope.spawn(move || drop(lead));
+            assert!(flights.settle(Instant::now() + Duration::from_secs(60)));
+        });
     }
 
     #[test]

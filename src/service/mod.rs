@@ -14,7 +14,7 @@ mod ready;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::pipeline::Limits;
 use crate::plan::JpegQuality;
@@ -202,6 +202,13 @@ pub fn get_image(
 }
 
 impl Service {
+    /// Ends the work: what was answered is kept first, as far as `timeout` allows; false if it does not.
+    pub fn close(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let is_settled = self.workshop.flights.settle(deadline);
+        self.cache.close(deadline.saturating_duration_since(Instant::now())) && is_settled
+    }
+
     fn task(&self, request: &ImageRequest) -> Result<Task, ServiceError> {
         let task = self.catalog.resolve(&request.spec, request.scale)?;
         match &task {

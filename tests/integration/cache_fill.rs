@@ -110,6 +110,7 @@ fn cold_misses_are_made_once_and_kept_over_a_restart() {
     let targets = many_targets();
     let n_targets = targets.len() as u64;
     let made = pass(&server, &targets, "miss");
+    settle(&server, Some(targets.len()));
     assert!(pass(&server, &targets, "hit") == made, "a hit differs from what was made");
     let counts = Counts::at_the_end_of(&mut server);
     let expected = Counts { made: n_targets, shared: 0, from_disk: 0, from_memory: n_targets };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pixlserv::transform::Params;
 
@@ -53,6 +53,7 @@ fn watch(cache: &Path, is_over: &AtomicBool) -> (usize, u64) {
             n_looks += 1;
             most = most.max(files.values().sum());
         }
+        thread::park_timeout(Duration::from_millis(1));
     }
     (n_looks, most)
 }

@@ -80,7 +80,10 @@ impl Keeper {
         } else {
             Task::Keep(fill, done)
         };
-        shelf.complaints.note("keeping", "the disk is too slow for what is made; some of it is not kept");
+        // At the end of a server, what nobody waits for any more comes too late.
+        if !self.is_stopping.load(Ordering::Relaxed) {
+            shelf.complaints.note("keeping", "the disk is too slow for what is made; some of it is not kept");
+        }
         if let Task::Keep(_, done) = refused {
             done(false);
         }
