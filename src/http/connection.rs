@@ -340,7 +340,8 @@ impl Connection {
         };
         let next = match (lives, unread) {
             (true, Some(n_bytes)) => Next::Request(n_bytes),
-            (_, Some(0)) if self.buffer.is_empty() => Next::Close,
+            // Whoever wanted more may have sent it already, and would lose this answer to a reset.
+            (_, Some(0)) if self.buffer.is_empty() && !wants_more => Next::Close,
             _ => Next::Linger,
         };
         if let (Next::Request(_), BodyLength::Known(length)) = (next, exchange.body) {

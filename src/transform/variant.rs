@@ -18,6 +18,13 @@ pub struct SourceVersion {
 /// Raised whenever the same request would give other bytes than before.
 const ALGORITHM: u32 = 1;
 
+/// What all current answers of one state of a source have in common, and those of others do not.
+impl fmt::Display for SourceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ALGORITHM}-{}-{}", self.size_bytes, self.modified_ns)
+    }
+}
+
 /// A source, its version, and what is done with it.
 #[derive(Clone, Debug)]
 pub struct Variant<'a> {

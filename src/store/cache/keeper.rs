@@ -147,6 +147,12 @@ struct Pending {
 
 impl Worker {
     fn run(mut self, tasks: Receiver<Task>) {
+        // The limit may be lower than it was.
+        self.contain(|worker| {
+            if let Err(error) = worker.make_room(0) {
+                worker.shelf.complaints.about("making room", &error);
+            }
+        });
         loop {
             let until_flush = FLUSH_INTERVAL.saturating_sub(self.flushed.elapsed());
             let mut next = match tasks.recv_timeout(until_flush) {
@@ -347,7 +353,7 @@ fn record_of(fill: &Fill) -> Record {
     Record {
         id: fill.id.0,
         source: fill.source.as_str().to_owned(),
-        version: format!("{}-{}", fill.version.size_bytes, fill.version.modified_ns),
+        version: fill.version.to_string(),
         description: fill.description.clone(),
         extension: extension_of(fill.format).to_owned(),
         bytes: fill.bytes.len() as u64,
