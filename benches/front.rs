@@ -1,7 +1,7 @@
 //! The front door beside others: our loop, the same service on tiny_http, and nginx with the same bytes as a file. wrk
 //! asks; rounds go around, medians count. Needs wrk, nginx and taskset; `scripts/bench` sees to them.
 //!
-//! `cargo bench --features tiny_http --bench front -- [--quick] [--record FOLDER]`
+//! `cargo bench --features tiny_http --bench front -- [--quick] [--only PART] [--record FOLDER]`
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,11 @@ use std::time::{Duration, Instant};
 /// A row of the result: what was measured, and of whom.
 type Key = (String, &'static str);
 
+type Part = fn(&Options, &Path, &mut BTreeMap<Key, Vec<Measured>>);
+
 struct Options {
+    /// One part: pinned, unpinned, busy or cold.
+    only: Option<String>,
     rounds: usize,
     seconds: u64,
     n_cold: u64,
@@ -31,6 +35,8 @@ struct Peer {
     address: String,
     target: String,
     tag: String,
+    /// Images that it has been asked for and nobody before: all peers make the same ones.
+    n_made: AtomicU64,
 }
 
 /// What wrk says.
@@ -60,10 +66,12 @@ fn main() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut results = BTreeMap::new();
-    pinned(&options, folder.path(), &mut results);
-    unpinned(&options, folder.path(), &mut results);
-    busy(&options, folder.path(), &mut results);
-    cold(&options, folder.path(), &mut results);
+    let parts: [(&str, Part); 4] = [("pinned", pinned), ("unpinned", unpinned), ("busy", busy), ("cold", cold)];
+    for (name, measure) in parts {
+        if options.only.as_ref().is_none_or(|only| only == name) {
+            measure(&options, folder.path(), &mut results);
+        }
+    }
     let table = table(&results);
     print!("{table}");
     if let Some(record) = &options.record {
@@ -74,11 +82,14 @@ fn main() {
 fn options() -> Options {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_quick = arguments.iter().any(|argument| argument == "--quick");
-    let record = arguments.iter().position(|argument| argument == "--record");
-    let record = record.map(|index| PathBuf::from(arguments.get(index + 1).expect("--record needs a folder")));
+    let after = |option: &str| {
+        let index = arguments.iter().position(|argument| argument == option)?;
+        Some(arguments.get(index + 1).expect("an option is followed by its value").clone())
+    };
+    let (record, only) = (after("--record").map(PathBuf::from), after("--only"));
     match is_quick {
-        true => Options { rounds: 2, seconds: 1, n_cold: 60, record },
-        false => Options { rounds: 5, seconds: 3, n_cold: 200, record },
+        true => Options { only, rounds: 2, seconds: 1, n_cold: 60, record },
+        false => Options { only, rounds: 5, seconds: 3, n_cold: 200, record },
     }
 }
 
@@ -122,7 +133,7 @@ fn busy(options: &Options, folder: &Path, results: &mut BTreeMap<Key, Vec<Measur
             let is_over = AtomicBool::new(false);
             thread::scope(|scope| {
                 for _ in 0..4 {
-                    scope.spawn(|| while ask_cold(&worker.address).is_some() && !is_over.load(Ordering::Relaxed) {});
+                    scope.spawn(|| while ask_cold(worker).is_some() && !is_over.load(Ordering::Relaxed) {});
                 }
                 let measured = wrk(peer, 32, options.seconds, None, "");
                 is_over.store(true, Ordering::Relaxed);
@@ -145,7 +156,7 @@ fn cold(options: &Options, folder: &Path, results: &mut BTreeMap<Key, Vec<Measur
                     let mut latencies = Vec::new();
                     while take() {
                         let start = Instant::now();
-                        ask_cold(&peer.address).expect("an image");
+                        ask_cold(peer).expect("an image");
                         latencies.push(start.elapsed());
                     }
                     latencies
@@ -162,12 +173,11 @@ fn cold(options: &Options, folder: &Path, results: &mut BTreeMap<Key, Vec<Measur
     }
 }
 
-/// Asks for an image of a size that nobody has had; `None` if there is no answer of 200.
-fn ask_cold(address: &str) -> Option<()> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let number = LAST.fetch_add(1, Ordering::Relaxed);
+/// Asks for an image of a size that the peer has not made; `None` if there is no answer of 200.
+fn ask_cold(peer: &Peer) -> Option<()> {
+    let number = peer.n_made.fetch_add(1, Ordering::Relaxed);
     let (width, height) = (400 + number % 1200, 300 + number / 1200);
-    let mut stream = TcpStream::connect(address).ok()?;
+    let mut stream = TcpStream::connect(&peer.address).ok()?;
     let request =
         format!("GET /image/w_{width},h_{height}/mountains.jpg HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
@@ -213,7 +223,7 @@ fn ours(name: &'static str, kind: &str, folder: &Path, cores: Option<&str>) -> P
     let line = lines.find(|line| line.contains("listening on http://")).expect("it listens");
     let address = line.rsplit_once("http://").expect("an address").1.trim().to_owned();
     thread::spawn(move || lines.for_each(drop));
-    Peer { name, child, address, target: String::new(), tag: String::new() }
+    Peer { name, child, address, target: String::new(), tag: String::new(), n_made: AtomicU64::new(0) }
 }
 
 fn nginx(name: &'static str, file_cache: &str, folder: &Path, cores: Option<&str>) -> Peer {
@@ -245,7 +255,7 @@ fn nginx(name: &'static str, file_cache: &str, folder: &Path, cores: Option<&str
         thread::park_timeout(Duration::from_millis(5));
     }
     let tag = get(&address, &target).1;
-    Peer { name, child, address, target, tag }
+    Peer { name, child, address, target, tag, n_made: AtomicU64::new(0) }
 }
 
 fn on_cores(program: &Path, cores: Option<&str>) -> Command {

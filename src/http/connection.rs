@@ -126,6 +126,17 @@ pub(super) enum Turn {
     Close,
 }
 
+/// What came of a look for a head.
+enum Received {
+    Head(Box<Head>),
+    Refused(HeadError),
+    /// The beginning of one.
+    Part,
+    Nothing,
+    /// The client sends no more.
+    End,
+}
+
 /// How one step of a turn ended.
 enum Step {
     Go,
@@ -241,44 +252,11 @@ impl Connection {
     /// Reads until a head is whole. A head that has begun has `head_timeout` from its first byte, or from the answer
     /// before it if it was there already; a client that sends nothing is let go without a word.
     fn receive(&mut self, token: Token, shared: &mut Shared) -> io::Result<Step> {
-        let mut room = mem::take(&mut self.buffer);
-        let parsed = if room.is_empty() {
-            if !self.may_read {
-                return Ok(Step::Stop(Turn::Wait));
-            }
-            let n_read = self.read(READ_BYTES, shared)?;
-            match n_read {
-                None => return Ok(Step::Stop(Turn::Wait)),
-                Some(0) => return Ok(Step::Stop(Turn::Close)),
-                Some(n_read) => {
-                    let parsed = self.parser.advance(&shared.room[..n_read], &shared.limits);
-                    let n_used = parsed.as_ref().map_or(0, |head| head.as_ref().map_or(0, |head| head.n_bytes));
-                    self.buffer = shared.room[n_used..n_read].to_vec();
-                    parsed
-                }
-            }
-        } else {
-            let mut parsed = self.parser.advance(&room, &shared.limits);
-            if matches!(parsed, Ok(None)) && self.may_read {
-                match self.read(READ_BYTES, shared)? {
-                    None => {}
-                    Some(0) => return Ok(Step::Stop(Turn::Close)),
-                    Some(n_read) => {
-                        room.extend_from_slice(&shared.room[..n_read]);
-                        parsed = self.parser.advance(&room, &shared.limits);
-                    }
-                }
-            }
-            if let Ok(Some(head)) = &parsed {
-                room.drain(..head.n_bytes);
-            }
-            self.buffer = room;
-            parsed
-        };
-        match parsed {
-            Ok(Some(head)) => self.begin(head, token, shared),
-            Err(error) => self.refuse(error, shared),
-            Ok(None) => {
+        let received = if self.buffer.is_empty() { self.receive_first(shared)? } else { self.receive_more(shared)? };
+        match received {
+            Received::Head(head) => self.begin(*head, token, shared),
+            Received::Refused(error) => self.refuse(error, shared),
+            Received::Part => {
                 if matches!(self.state, State::Idle) {
                     self.set_state(State::Head, shared.limits.head_timeout, shared);
                 }
@@ -286,8 +264,43 @@ impl Connection {
                     return Ok(Step::Stop(Turn::Wait));
                 }
             }
+            Received::Nothing => return Ok(Step::Stop(Turn::Wait)),
+            Received::End => return Ok(Step::Stop(Turn::Close)),
         }
         Ok(Step::Go)
+    }
+
+    /// Reads the beginning of a head, and nearly always all of it: then nothing is copied.
+    fn receive_first(&mut self, shared: &mut Shared) -> io::Result<Received> {
+        if !self.may_read {
+            return Ok(Received::Nothing);
+        }
+        let n_read = match self.read(READ_BYTES, shared)? {
+            None => return Ok(Received::Nothing),
+            Some(0) => return Ok(Received::End),
+            Some(n_read) => n_read,
+        };
+        let bytes = &shared.room[..n_read];
+        let received = Received::from(self.parser.advance(bytes, &shared.limits));
+        self.buffer = bytes[received.n_bytes()..].to_vec();
+        Ok(received)
+    }
+
+    /// Goes on with what has come before.
+    fn receive_more(&mut self, shared: &mut Shared) -> io::Result<Received> {
+        let mut received = Received::from(self.parser.advance(&self.buffer, &shared.limits));
+        if matches!(received, Received::Part) && self.may_read {
+            match self.read(READ_BYTES, shared)? {
+                None => {}
+                Some(0) => return Ok(Received::End),
+                Some(n_read) => {
+                    self.buffer.extend_from_slice(&shared.room[..n_read]);
+                    received = self.parser.advance(&self.buffer, &shared.limits).into();
+                }
+            }
+        }
+        self.buffer.drain(..received.n_bytes());
+        Ok(received)
     }
 
     /// One read into the shared room. `None` if there is nothing.
@@ -457,6 +470,26 @@ impl Connection {
                 Ok(Step::Go)
             }
             Some(_) => Ok(Step::Stop(Turn::Close)),
+        }
+    }
+}
+
+impl Received {
+    /// Bytes that are done with.
+    fn n_bytes(&self) -> usize {
+        match self {
+            Self::Head(head) => head.n_bytes,
+            _ => 0,
+        }
+    }
+}
+
+impl From<Result<Option<Head>, HeadError>> for Received {
+    fn from(parsed: Result<Option<Head>, HeadError>) -> Self {
+        match parsed {
+            Ok(Some(head)) => Self::Head(Box::new(head)),
+            Ok(None) => Self::Part,
+            Err(error) => Self::Refused(error),
         }
     }
 }

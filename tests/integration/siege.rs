@@ -1,12 +1,13 @@
 //! Crowds: thousands of clients that idle, dawdle or stall at once, and honest ones between them.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
+use crate::client::Client;
 use crate::server::{Server, n_files, poll};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,48 +28,23 @@ fn n_threads(server: &Server) -> usize {
     std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count()
 }
 
-/// One request on a connection that stays open.
-fn ask(stream: &mut BufReader<TcpStream>, target: &str) -> u16 {
-    // In one piece: the second of two would wait for the first to be acknowledged.
-    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
-    stream.get_mut().write_all(request.as_bytes()).unwrap();
-    read_status(stream)
-}
-
 #[test]
 fn a_burst_of_connections_is_answered_whole() {
     let n_files = raise_files();
     let server = Server::start("");
     for wanted in [64, 1000] {
         let n = wanted.min(n_files / 4);
-        let mut streams: Vec<_> = (0..n).map(|_| BufReader::new(server.connect())).collect();
+        let mut clients: Vec<_> = (0..n).map(|_| Client::new(&server)).collect();
         for round in 0..2 {
-            for stream in &mut streams {
-                stream.get_mut().write_all(b"GET /image/w_20/photo.jpg HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            for client in &mut clients {
+                client.send("/image/w_20/photo.jpg").unwrap();
             }
-            for stream in &mut streams {
-                assert_eq!(read_status(stream), 200, "round {round} of {n}");
+            for client in &mut clients {
+                assert_eq!(client.receive().unwrap().unwrap().status, 200, "round {round} of {n}");
             }
         }
-        assert!(streams.iter_mut().all(|stream| ask(stream, "/health") == 200));
+        assert!(clients.iter_mut().all(|client| client.get("/health").status == 200));
     }
-}
-
-/// Reads an answer and tells its status.
-fn read_status(stream: &mut BufReader<TcpStream>) -> u16 {
-    let (mut status, mut length) = (0, 0);
-    loop {
-        let mut line = String::new();
-        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "closed within an answer");
-        match line.trim_end().split_once(": ") {
-            None if line == "\r\n" => break,
-            None => status = line[9..12].parse().unwrap(),
-            Some(("content-length", value)) => length = value.parse().unwrap(),
-            Some(_) => {}
-        }
-    }
-    std::io::copy(&mut stream.take(length), &mut std::io::sink()).unwrap();
-    status
 }
 
 /// Connections of one kind, opened in one go.
@@ -89,9 +65,8 @@ fn a_siege_does_not_shut_honest_clients_out() {
     let scale = usize::try_from(raise_files() / 2000).unwrap_or(10).clamp(1, 10);
     let server = Server::start("allow-originals: Yes\n");
     std::fs::write(server.images().join("large.png"), large_png()).unwrap();
-    let mut honest = BufReader::new(server.connect());
     for target in ["/image/w_20/photo.jpg", "/image/_/large.png"] {
-        assert_eq!(ask(&mut honest, target), 200);
+        assert_eq!(server.get(target).status, 200);
     }
     let (files_before, kb_before) = (n_files(&server), server.resident_kb());
     let idle = crowd(&server, 500 * scale, "");
@@ -126,7 +101,7 @@ fn a_siege_does_not_shut_honest_clients_out() {
     drop((idle, heads, readers));
     let is_freed = || (n_files(&server) <= files_before + 8).then_some(());
     assert!(poll(Instant::now() + PATIENCE, is_freed).is_some(), "{} files, before {files_before}", n_files(&server));
-    assert_eq!(ask(&mut BufReader::new(server.connect()), "/image/w_20/photo.jpg"), 200);
+    assert_eq!(server.get("/image/w_20/photo.jpg").status, 200);
 }
 
 /// A picture of 3 MB that nobody can compress.
@@ -155,14 +130,14 @@ fn dawdle(heads: &[TcpStream], readers: &[TcpStream], is_over: &AtomicBool) {
 /// A new connection and one that lives, again and again.
 fn be_honest(server: &Server) -> Vec<Duration> {
     let mut latencies = Vec::new();
-    let mut living = BufReader::new(server.connect());
+    let mut living = Client::new(server);
     let end = Instant::now() + SIEGE;
     while Instant::now() < end {
         let start = Instant::now();
-        assert_eq!(ask(&mut living, "/image/w_20/photo.jpg"), 200);
+        assert_eq!(living.get("/image/w_20/photo.jpg").status, 200);
         latencies.push(start.elapsed());
         let start = Instant::now();
-        assert_eq!(ask(&mut BufReader::new(server.connect()), "/health"), 200);
+        assert_eq!(Client::new(server).get("/health").status, 200);
         latencies.push(start.elapsed());
         std::thread::park_timeout(Duration::from_millis(5));
     }
@@ -183,8 +158,7 @@ fn check_refused(stalled: Vec<TcpStream>) {
 fn few_files_are_enough_and_more_are_used_at_once() {
     raise_files();
     let server = Server::start("");
-    let mut first = BufReader::new(server.connect());
-    assert_eq!(ask(&mut first, "/image/w_20/photo.jpg"), 200);
+    assert_eq!(server.get("/image/w_20/photo.jpg").status, 200);
     let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
     let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(256), maximum: Some(256) });
     let Ok(before) = before else {
@@ -193,7 +167,7 @@ fn few_files_are_enough_and_more_are_used_at_once() {
     };
     let held: Vec<TcpStream> = (0..400).map(|_| server.connect()).collect();
     for _ in 0..50 {
-        assert_eq!(ask(&mut BufReader::new(server.connect()), "/image/w_20/photo.jpg"), 200);
+        assert_eq!(Client::new(&server).get("/image/w_20/photo.jpg").status, 200);
     }
     assert!(n_files(&server) <= 256);
     if prlimit(pid, Resource::Nofile, before).is_err() {
@@ -203,17 +177,13 @@ fn few_files_are_enough_and_more_are_used_at_once() {
     drop(held);
     // The server may still think that it has few for a moment.
     let all_live = || {
-        let mut many: Vec<_> = (0..400).map(|_| BufReader::new(server.connect())).collect();
-        let n_alive = many.iter_mut().filter_map(|stream| is_open(stream).then_some(())).count();
-        (n_alive == 400).then_some(many)
+        let many: Vec<TcpStream> = (0..400).map(|_| server.connect()).collect();
+        let is_open = |mut stream: &TcpStream| {
+            stream.set_nonblocking(true).unwrap();
+            matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        };
+        server.assert_alive("400 connections");
+        many.iter().all(is_open).then_some(())
     };
-    let mut many = poll(Instant::now() + PATIENCE, all_live).unwrap();
-    assert!(many.iter_mut().all(|stream| ask(stream, "/health") == 200));
-}
-
-fn is_open(stream: &mut BufReader<TcpStream>) -> bool {
-    stream.get_ref().set_nonblocking(true).unwrap();
-    let mut room = [0; 1];
-    let found = stream.get_mut().read(&mut room);
-    matches!(found, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    poll(Instant::now() + PATIENCE, all_live).unwrap();
 }
