@@ -7,6 +7,8 @@
 //! purged since: a purge wins against work that is under way. What a process has in memory counts only while the
 //! generation is the one for which it was last found right; after that, [`SqliteIndex::is_purged_since`] is asked.
 
+use std::collections::HashMap;
+
 mod sqlite;
 
 pub use sqlite::SqliteIndex;
@@ -57,6 +59,32 @@ pub struct Inserted {
     pub is_kept: Vec<bool>,
     /// Answers from other states of the same sources.
     pub gone: Vec<Gone>,
+}
+
+/// When something was purged last; all zero if it never was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Purge {
+    /// How many purges there were then.
+    pub generation: u64,
+    /// Microseconds since 1970.
+    pub at_us: i64,
+}
+
+/// What was purged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purges {
+    /// All that was made before this one counts as purged.
+    pub floor: Purge,
+    /// Sources and their last purge.
+    pub sources: HashMap<String, Purge>,
+}
+
+impl Purges {
+    /// The last purge of a source.
+    #[must_use]
+    pub fn last_of(&self, source: &str) -> Purge {
+        self.sources.get(source).copied().unwrap_or_default().max(self.floor)
+    }
 }
 
 /// How many there are, and how large they are together.

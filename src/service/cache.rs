@@ -3,20 +3,22 @@
 //! The generation of the cache grows with every purge. Work notes it when it begins, and what it makes carries it along:
 //! an answer of an older generation counts only after a look at what was purged since.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::flights::Lead;
 use super::hot::{Hot, HotImage};
 use super::{Answer, Image, Made, Origin};
-use crate::store::cache::{Fill, VariantCache, file_name};
-use crate::transform::VariantId;
+use crate::store::cache::{Fill, Purge, Purges, VariantCache, file_name};
+use crate::transform::{SourcePath, VariantId};
 
 /// Answers that were made before, if any are to be kept.
 #[derive(Debug)]
 pub struct Cache {
     hot: Option<Hot>,
     disk: Option<Arc<VariantCache>>,
+    /// What was purged up to a generation.
+    purged: RwLock<(u64, Purges)>,
 }
 
 /// An answer that is in memory, if there is room for it, and not on disk yet.
@@ -32,13 +34,13 @@ impl Cache {
     /// A cache on disk, with `memory_bytes` of hot answers in front of it.
     #[must_use]
     pub fn new(disk: Arc<VariantCache>, memory_bytes: u64) -> Self {
-        Self { hot: (memory_bytes > 0).then(|| Hot::new(memory_bytes)), disk: Some(disk) }
+        Self { hot: (memory_bytes > 0).then(|| Hot::new(memory_bytes)), disk: Some(disk), purged: RwLock::default() }
     }
 
     /// A cache that keeps nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { hot: None, disk: None }
+        Self { hot: None, disk: None, purged: RwLock::default() }
     }
 
     /// Whether anything is kept at all.
@@ -54,6 +56,27 @@ impl Cache {
     /// Grows with every purge; cheap, and never waits.
     pub(super) fn generation(&self) -> u64 {
         self.disk.as_ref().map_or(0, |disk| disk.generation())
+    }
+
+    /// The last purge of a source. Tag and time of its answers change with it, since a purge says that they may be others
+    /// although nothing of the source tells. Never waits; `None` if it would have to.
+    pub(super) fn last_purge_at_once(&self, source: &SourcePath) -> Option<Purge> {
+        let purged = self.purged.read().unwrap_or_else(PoisonError::into_inner);
+        (purged.0 == self.generation()).then(|| purged.1.last_of(source.as_str()))
+    }
+
+    /// As `last_purge_at_once`, after a look at the index if there were new ones.
+    pub(super) fn last_purge(&self, source: &SourcePath) -> Purge {
+        if let Some(last) = self.last_purge_at_once(source) {
+            return last;
+        }
+        let generation = self.generation();
+        let purges = self.disk.as_ref().and_then(|disk| disk.purges());
+        let mut purged = self.purged.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(purges) = purges.filter(|_| purged.0 <= generation) {
+            *purged = (generation, purges);
+        }
+        purged.1.last_of(source.as_str())
     }
 
     /// An answer in memory of which no purge can have been since. Never waits.

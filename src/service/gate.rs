@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The bounds of a [`Gate`].
+/// What may be inside of an admission at once, and what may wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct GateLimits {
     /// Pieces of work inside at once.

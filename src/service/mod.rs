@@ -14,11 +14,12 @@ mod ready;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::pipeline::Limits;
 use crate::plan::JpegQuality;
 use crate::raster::Format;
+use crate::store::cache::Purge;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, SourceVersion, Spec, Task, Variant, VariantId};
 use cold::Job;
@@ -78,10 +79,17 @@ pub struct Answer {
     source: SourcePath,
     version: SourceVersion,
     id: VariantId,
-    /// Identifies the bytes of the answer: 32 hexadecimal digits.
+    /// Identifies the bytes of the answer: 32 hexadecimal digits, and the number of the last purge if there was one.
     pub tag: String,
-    /// When the source was changed last.
+    /// When the source was changed last, or purged.
     pub modified: SystemTime,
+}
+
+/// What the answers of a source depend on beside what is done with it.
+struct State {
+    version: SourceVersion,
+    modified: SystemTime,
+    last_purge: Purge,
 }
 
 /// An image as it is sent.
@@ -129,8 +137,9 @@ type Made = Result<Arc<MadeImage>, Arc<ServiceError>>;
 /// If the rules forbid it, the source is not there, or the storage fails.
 pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, ServiceError> {
     let task = service.task(request)?;
-    let found = service.storage.find(&request.source)?;
-    Ok(Answer::new(service, task, &request.source, found.version, found.modified))
+    let Found { version, modified, .. } = service.storage.find(&request.source)?;
+    let last_purge = service.cache.last_purge(&request.source);
+    Ok(Answer::new(service, task, &request.source, State { version, modified, last_purge }))
 }
 
 /// As [`find_image`], where that needs no waiting for a disk or a network; `None` if it may.
@@ -138,7 +147,8 @@ pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, S
 pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<Answer> {
     let task = service.task(request).ok()?;
     let Found { version, modified, .. } = service.storage.find_at_once(&request.source)?;
-    Some(Answer::new(service, task, &request.source, version, modified))
+    let last_purge = service.cache.last_purge_at_once(&request.source)?;
+    Some(Answer::new(service, task, &request.source, State { version, modified, last_purge }))
 }
 
 /// An image that is in memory.
@@ -219,19 +229,27 @@ impl Service {
 }
 
 impl Answer {
-    fn new(service: &Service, task: Task, source: &SourcePath, version: SourceVersion, modified: SystemTime) -> Self {
+    fn new(service: &Service, task: Task, source: &SourcePath, state: State) -> Self {
+        let State { version, modified, last_purge } = state;
         let transformation = match &task {
             Task::Original => None,
             Task::Transform(transformation, scale) => Some((&**transformation, *scale)),
         };
         let jpeg_quality = service.jpeg_quality.get();
         let id = Variant { source, version, transformation, jpeg_quality }.id();
-        Self { task, source: source.clone(), version, id, tag: id.tag(), modified }
+        // A purge says that answers may be others although nothing of their source tells.
+        let tag = match last_purge.generation {
+            0 => id.tag(),
+            generation => format!("{}-{generation:x}", id.tag()),
+        };
+        let purged = UNIX_EPOCH + Duration::from_micros(u64::try_from(last_purge.at_us).unwrap_or(0));
+        Self { task, source: source.clone(), version, id, tag, modified: modified.max(purged) }
     }
 
     /// The same for another state of the source.
     fn with_version(&self, service: &Service, version: SourceVersion, modified: SystemTime) -> Self {
-        Self::new(service, self.task.clone(), &self.source, version, modified)
+        let last_purge = service.cache.last_purge(&self.source);
+        Self::new(service, self.task.clone(), &self.source, State { version, modified, last_purge })
     }
 
     /// What is done, for people.

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::process::{Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::server::{PATIENCE, Server, poll, program, run_to_end};
+use crate::server::{Answer, PATIENCE, Server, poll, program, run_to_end};
 
 fn cache(server: &Server, arguments: &[&str]) -> Output {
     let file = server.configuration_file();
@@ -55,6 +55,34 @@ fn it_counts_lists_and_empties_what_the_server_keeps() {
     for target in ["/image/w_20/photo.jpg", "/image/w_20/photo.png"] {
         assert_eq!(server.get(target).header("X-Cache"), Some("miss"), "{target}");
     }
+}
+
+/// Whoever purges says that an answer may be another, although neither size nor time of its original tells.
+#[test]
+fn a_purge_gives_answers_another_tag_and_time() {
+    let server = Server::start("");
+    let png = fs::read(server.images().join("photo.png")).unwrap();
+    server.put_image("photo.png", &png, UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+    let target = "/image/w_20/photo.png";
+    let told = |answer: &Answer| ["ETag", "Last-Modified"].map(|name| answer.header(name).unwrap().to_owned());
+    let status = |name: &str, value: &str| server.request("GET", target, &[(name, value)]).status;
+    let [tag, date] = told(&server.get(target));
+    let other = told(&server.get("/image/w_20/photo.jpg"));
+    assert_eq!((status("If-None-Match", &tag), status("If-Modified-Since", &date)), (304, 304));
+    said(&server, &["purge", "photo.png"]);
+    assert_eq!((status("If-None-Match", &tag), status("If-Modified-Since", &date)), (200, 200));
+    let part = server.request("GET", target, &[("Range", "bytes=0-3"), ("If-Range", &tag)]);
+    assert_eq!(part.status, 200, "the rest of an old answer is no use");
+    let [new_tag, new_date] = told(&server.get(target));
+    assert!(new_tag != tag && new_date != date);
+    assert_eq!((status("If-None-Match", &new_tag), status("If-Modified-Since", &new_date)), (304, 304));
+    assert_eq!(told(&server.get("/image/w_20/photo.jpg")), other, "the others stay what they were");
+    said(&server, &["clear"]);
+    assert_eq!(status("If-None-Match", &new_tag), 200);
+    // Another process knows of it, too.
+    let [last, _] = told(&server.get(target));
+    let again = server.again("");
+    assert_eq!(again.request("GET", target, &[("If-None-Match", &last)]).status, 304);
 }
 
 #[test]

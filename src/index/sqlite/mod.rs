@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::{Access, Gone, Id, IndexError, Inserted, Order, Record, Totals};
+use super::{Access, Gone, Id, IndexError, Inserted, Order, Purge, Purges, Record, Totals};
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -83,6 +83,21 @@ impl SqliteIndex {
     /// If the index fails.
     pub fn is_purged_since(&self, source: &str, generation: u64) -> Result<bool, IndexError> {
         self.read(|connection| is_purged_since(connection, source, signed(generation)))
+    }
+
+    /// What was purged by name, and when, as generations; and the generation before which all counts as purged.
+    /// # Errors
+    /// If the index fails.
+    pub fn purges(&self) -> Result<Purges, IndexError> {
+        self.read(|connection| {
+            // One state of both tables.
+            let transaction = connection.unchecked_transaction()?;
+            let purge = |row: &Row| Ok(Purge { generation: unsigned(row.get(0)?), at_us: row.get(1)? });
+            let floor = transaction.query_row("SELECT floor, floor_at FROM generations", [], purge)?;
+            let mut statement = transaction.prepare_cached("SELECT generation, at, source FROM purges")?;
+            let sources = statement.query_map([], |row| Ok((row.get(2)?, purge(row)?)))?;
+            Ok(Purges { floor, sources: sources.collect::<rusqlite::Result<_>>()? })
+        })
     }
 
     /// The record of an answer.
@@ -175,11 +190,11 @@ impl SqliteIndex {
     /// record an answer of the same name again.
     /// # Errors
     /// If the index fails; then nothing has changed.
-    pub fn purge(&self, source: &str, take: impl FnOnce(&[Gone])) -> Result<Vec<Gone>, IndexError> {
+    pub fn purge(&self, source: &str, now_us: i64, take: impl FnOnce(&[Gone])) -> Result<Vec<Gone>, IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute(
-                "INSERT INTO purges VALUES (?1, ?2) ON CONFLICT DO UPDATE SET generation = ?2",
-                params![source, generation],
+                "INSERT INTO purges VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET generation = ?2, at = ?3",
+                params![source, generation, now_us],
             )?;
             forget_old_purges(transaction)?;
             let sql = "DELETE FROM records WHERE source = ?1 RETURNING id, extension, bytes";
@@ -197,7 +212,7 @@ impl SqliteIndex {
     pub fn clear(&self, now_us: i64, mut take: impl FnMut(&[Gone])) -> Result<(), IndexError> {
         self.purging(|transaction, generation| {
             transaction.execute("DELETE FROM purges", [])?;
-            transaction.execute("UPDATE generations SET floor = ?1", [generation])?;
+            transaction.execute("UPDATE generations SET floor = ?1, floor_at = ?2", [generation, now_us])?;
             Ok(())
         })?;
         loop {
@@ -346,11 +361,12 @@ fn remove_other_versions(transaction: &Transaction, record: &Record, gone: &mut 
 
 /// Keeps the newest purges by name; what is older than those counts as purged.
 fn forget_old_purges(transaction: &Transaction) -> rusqlite::Result<()> {
-    let sql = "SELECT generation FROM purges ORDER BY generation DESC LIMIT 1 OFFSET ?1";
-    let oldest: Option<i64> = transaction.query_row(sql, [MAX_PURGES], |row| row.get(0)).optional()?;
-    if let Some(oldest) = oldest {
+    let sql = "SELECT generation, at FROM purges ORDER BY generation DESC LIMIT 1 OFFSET ?1";
+    let numbers = |row: &Row| Ok([row.get::<_, i64>(0)?, row.get(1)?]);
+    if let Some([oldest, at]) = transaction.query_row(sql, [MAX_PURGES], numbers).optional()? {
         transaction.execute("DELETE FROM purges WHERE generation <= ?1", [oldest])?;
-        transaction.execute("UPDATE generations SET floor = max(floor, ?1)", [oldest])?;
+        let sql = "UPDATE generations SET floor = max(floor, ?1), floor_at = max(floor_at, ?2)";
+        transaction.execute(sql, [oldest, at])?;
     }
     Ok(())
 }

@@ -37,10 +37,10 @@ END;
 CREATE TRIGGER record_grows AFTER UPDATE OF bytes ON records BEGIN
     UPDATE totals SET bytes = bytes + NEW.bytes - OLD.bytes;
 END;
-CREATE TABLE purges (source TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE purges (source TEXT PRIMARY KEY, generation INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE INDEX purges_by_generation ON purges (generation);
-CREATE TABLE generations (latest INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;
-INSERT INTO generations VALUES (0, 0);
+CREATE TABLE generations (latest INTEGER NOT NULL, floor INTEGER NOT NULL, floor_at INTEGER NOT NULL) STRICT;
+INSERT INTO generations VALUES (0, 0, 0);
 ";
 
 /// Sets a connection up: several processes read while one writes, and a writer waits for another.

@@ -39,7 +39,7 @@ impl Shelf {
     /// If the index fails; then some files may be removed, of which the next look at them finds that they are missing.
     pub fn purge(&self, source: &str) -> Result<usize, IndexError> {
         // A server may make an answer anew under the same name, as soon as it can be recorded: only the old file goes.
-        Ok(self.index.purge(source, |gone| self.remove_files(gone))?.len())
+        Ok(self.index.purge(source, now_us(), |gone| self.remove_files(gone))?.len())
     }
 
     /// Removes all answers; what is being made will not be kept. Returns how many went, and their bytes.

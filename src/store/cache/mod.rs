@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::index::{IndexError, Order, Record, SqliteIndex};
+pub use crate::index::{Purge, Purges};
 use crate::raster::Format;
 use crate::transform::{SourcePath, SourceVersion, VariantId};
 use complaints::Complaints;
@@ -173,6 +174,12 @@ impl VariantCache {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shelf.index.generation()
+    }
+
+    /// What was purged so far; nothing if that cannot be told.
+    #[must_use]
+    pub fn purges(&self) -> Option<Purges> {
+        self.shelf.index.purges().inspect_err(|error| self.shelf.complaints.about("asking the index", error)).ok()
     }
 
     /// Whether a source was purged after `generation`; also if that cannot be told.
