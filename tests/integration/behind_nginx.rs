@@ -1,13 +1,14 @@
 //! What is said to nginx and not meant for it: whatever nginx makes of a request, we never see more of them than it does, and
 //! nothing of ours fails. The tables are those of the direct tests.
 
+use std::io::Write;
 use std::time::Duration;
 
 use crate::abuse::{
     AMBIGUOUS, CHUNKS, HIDDEN, LENGTHS, MISSHAPEN, TARGETS, with_header_line, with_headers, with_target,
 };
 use crate::nginx::{Nginx, Passing};
-use crate::server::{Exchange, Server, exchange};
+use crate::server::{Exchange, Server, exchange, try_connect};
 
 /// nginx waits for a body up to its own time-out; these tests need not.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -118,4 +119,43 @@ fn methods_versions_and_forms() {
     ];
     requests.extend(forms.map(|request| (request.to_owned(), request.as_bytes().to_vec())));
     say_all(&requests, |name, answers| assert!(answers.answers.len() <= 1, "{name}: {answers:?}"));
+}
+
+/// nginx keeps slow clients to itself: we never hear of them, and others are served meanwhile.
+#[test]
+fn clients_that_trickle_their_head_or_body() {
+    for passing in [Passing::Raw, Passing::Normalised] {
+        let server = Server::start("");
+        let Some(nginx) = Nginx::start(&server, passing) else {
+            return;
+        };
+        let greetings = [
+            "GET /image/w_20/photo.png HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+            "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n",
+        ];
+        let mut clients: Vec<_> = (0..200)
+            .map(|number| {
+                let mut stream = try_connect(nginx.address()).unwrap();
+                stream.write_all(greetings[number % 2].as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        for _ in 0..10 {
+            for client in &mut clients {
+                client.write_all(b"x").unwrap();
+            }
+            assert_eq!(nginx.get("/image/w_20/photo.jpg").status, 200);
+        }
+        assert_eq!(
+            server.log().lines().filter(|line| line.contains("photo.png") || line.contains("upload")).count(),
+            0
+        );
+        // A body that stalls after its refusal is told so, and then closed.
+        let refused = exchange(
+            nginx.address(),
+            b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\nabc",
+            PATIENCE,
+        );
+        assert_eq!(refused.statuses(), [413]);
+    }
 }

@@ -214,7 +214,7 @@ impl Server {
     }
 }
 
-fn try_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+pub(crate) fn try_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
