@@ -89,7 +89,7 @@ fn a_siege_does_not_shut_honest_clients_out() {
     let n_cores = std::thread::available_parallelism().unwrap().get();
     eprintln!(
         "siege of {} connections: {} honest requests, p50 {:?}, p99 {p99:?}, {threads} threads, {} KB more",
-        770 * scale,
+        590 * scale,
         latencies.len(),
         latencies[latencies.len() / 2],
         kb.saturating_sub(kb_before)
