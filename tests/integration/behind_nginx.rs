@@ -2,13 +2,13 @@
 //! nothing of ours fails. The tables are those of the direct tests.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::abuse::{
     AMBIGUOUS, CHUNKS, HIDDEN, LENGTHS, MISSHAPEN, TARGETS, with_header_line, with_headers, with_target,
 };
 use crate::nginx::{Nginx, Passing};
-use crate::server::{Exchange, Server, exchange, try_connect};
+use crate::server::{Exchange, Server, exchange, poll, try_connect};
 
 /// nginx waits for a body up to its own time-out; these tests need not.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -38,9 +38,10 @@ fn say_all(requests: &[(String, Vec<u8>)], check: impl Fn(&str, &Exchange) + Syn
         });
         server.assert_alive("all of it");
         let seen = server.log().lines().filter(|line| line.contains(" request ")).count();
-        let passed_on = nginx.access_log().len();
-        // Our own look at the end is one that nginx has not seen.
-        assert!(seen <= passed_on + 1, "{passing:?}: nginx has seen {passed_on} requests, we {seen}");
+        // Our own look at the end is one that nginx has not seen; it writes its log when it is done with a client.
+        let has_seen_them = || (seen <= nginx.access_log().len() + 1).then_some(());
+        let passed_on = poll(Instant::now() + PATIENCE * 20, has_seen_them);
+        assert!(passed_on.is_some(), "{passing:?}: nginx has seen {} requests, we {seen}", nginx.access_log().len());
     }
 }
 
