@@ -150,7 +150,7 @@ impl Config {
 /// Appends a name and a value, aligned with the others.
 fn push_line(text: &mut String, name: &str, value: &dyn Display) {
     // Writing to a text does not fail.
-    let _ = writeln!(text, "{name:<30} {value}");
+    let _ = writeln!(text, "{name:<34} {value}");
 }
 
 fn list(items: Vec<String>) -> String {
