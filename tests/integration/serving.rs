@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::pictures::{jpeg, png, png_size};
-use crate::server::{Server, poll, run_to_end};
+use crate::server::{PATIENCE, Server, poll, run_to_end};
 
 const IMAGE: &str = "/image/w_10/photo.png";
 const NAMED: &str = "transformations:\n  - name: small\n    parameters: w_12,h_8\n  - name: Gray-2\n    \
@@ -18,6 +18,20 @@ fn the_index_page_says_that_it_works() {
     let answer = server.get("/");
     assert_eq!((answer.status, answer.text().as_str()), (200, "It works!"));
     assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn ready_tells_whether_images_can_be_had() {
+    let server = Server::start("");
+    let ready = server.get("/ready");
+    assert_eq!((ready.status, ready.text().as_str(), ready.header("Cache-Control")), (200, "ready", Some("no-store")));
+    std::fs::remove_dir_all(server.images()).unwrap();
+    let not_ready =
+        poll(Instant::now() + PATIENCE, || Some(server.get("/ready")).filter(|answer| answer.status == 503));
+    let not_ready = not_ready.expect("the folder is looked at every second");
+    assert_eq!((not_ready.text().as_str(), not_ready.header("Retry-After")), ("not ready", Some("1")));
+    assert_eq!(server.get("/health").status, 200);
+    assert!(server.log().contains("not ready: storage: the image folder was removed"), "{}", server.log());
 }
 
 #[test]
