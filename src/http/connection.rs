@@ -9,43 +9,21 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 
-use super::answers::Answers;
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
-use super::limits::Limits;
-use super::pool::{Claim, Pool, answer_at_once, overloaded};
+use super::log;
+use super::pool::{Claim, answer_at_once, overloaded};
 use super::request::Request;
 use super::response::{Body, Message, Persistence, Response};
+use super::shared::{FAR, READ_BYTES, STOP_GRACE, Shared};
 use super::slots::Token;
 use super::socket::Socket;
-use super::unsent::{Held, Unsent};
-use super::{Handlers, log};
+use super::unsent::Held;
 
-/// Bytes asked for by one read; also what the buffer of a connection may hold beyond one head.
-pub(super) const READ_BYTES: usize = 16 * 1024;
 /// Requests that one connection may have answered, and reads of a body that it may have dropped, before others get
 /// their turn.
 const TURN_STEPS: usize = 16;
-/// How long a client has, once the stop is asked for, to finish its head, or to send the request that was on its way.
-const STOP_GRACE: Duration = Duration::from_secs(1);
-/// A point in time that does not come.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// What all connections share.
-pub(super) struct Shared {
-    pub(super) limits: Limits,
-    pub(super) pool: Pool,
-    pub(super) handlers: Handlers,
-    pub(super) answers: Arc<Answers>,
-    pub(super) unsent: Unsent,
-    pub(super) last_request_id: u64,
-    pub(super) is_stopping: bool,
-    /// The time at which the present round of the loop began.
-    pub(super) now: Instant,
-    /// Where reads go first: a connection that waits for its next request holds no buffer.
-    pub(super) room: Box<[u8; READ_BYTES]>,
-}
 
 /// One client.
 pub(super) struct Connection {
@@ -500,23 +478,6 @@ impl Sending {
         let n_head = self.n_sent.min(self.head.len());
         let n_body = self.n_sent - n_head;
         [IoSlice::new(&self.head[n_head..]), IoSlice::new(&self.body[n_body..])]
-    }
-}
-
-impl Shared {
-    fn after(&self, timeout: Duration) -> Instant {
-        self.now.checked_add(timeout).unwrap_or_else(|| self.now + FAR)
-    }
-
-    /// A connection that is let in after the stop has no time to idle.
-    fn idle_timeout(&self) -> Duration {
-        if self.is_stopping { self.limits.idle_timeout.min(STOP_GRACE) } else { self.limits.idle_timeout }
-    }
-
-    /// What a client must take of its answer in one stretch of `write_timeout`.
-    fn least_bytes(&self) -> u64 {
-        let stretch_ms = u64::try_from(self.limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
-        (self.limits.min_write_bytes_per_second.saturating_mul(stretch_ms) / 1000).max(1)
     }
 }
 

@@ -29,6 +29,7 @@ mod reply;
 mod request;
 mod response;
 pub mod routes;
+mod shared;
 mod slots;
 mod socket;
 mod status;
