@@ -1,12 +1,12 @@
 //! `pixlserv cache`: a look into the cache, and a hand in it, while servers use it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use argh::FromArgs;
 
-use super::{describe, say};
-use crate::config::{Config, Environment};
+use super::{describe, index, say};
+use crate::config::{Config, Environment, IndexChoice};
 use crate::index::Record;
 use crate::store::cache::Shelf;
 use crate::transform::SourcePath;
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         Some(path) => Config::load(path, &Environment::of_process()).map_err(|error| describe(&error))?,
         None => Config::default(),
     };
-    let shelf = open(&config.data_path)?;
+    let shelf = open(&config)?;
     match &arguments.command {
         Command::Stats(_) => stats(&shelf, &config),
         Command::List(list) => print_list(&shelf, &list.prefix),
@@ -82,14 +82,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Nothing is made where no server has ever kept anything: the path is more likely wrong.
-fn open(data_path: &Path) -> Result<Shelf, String> {
-    if !data_path.join("index.sqlite").exists() {
+fn open(config: &Config) -> Result<Shelf, String> {
+    let is_there = config.index.0 != IndexChoice::Embedded || index::embedded_path(config).exists();
+    if !is_there {
         return Err(format!(
             "there is no cache in {} yet; name the configuration of the server with --config, and run from its folder",
-            data_path.display()
+            config.data_path.display()
         ));
     }
-    Shelf::open(data_path).map_err(|error| describe(&error))
+    Shelf::open(&config.data_path, index::open(config)?).map_err(|error| describe(&error))
 }
 
 fn stats(shelf: &Shelf, config: &Config) -> Result<(), String> {

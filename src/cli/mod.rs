@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod index;
 mod log;
 mod run;
 mod transform;

@@ -9,12 +9,13 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{accept, describe, log};
+use super::{accept, describe, index, log};
 #[cfg(feature = "tiny_http")]
 use crate::config::Loop;
 use crate::config::{Config, Environment, ListenAddress};
 use crate::http::routes::{self, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
+use crate::index::Index;
 use crate::pipeline;
 use crate::service::{self, Cache, Counts, GateLimits, Readiness, Service, Workshop};
 use crate::store::LocalStorage;
@@ -53,7 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let threads_failed = |error| format!("cannot start threads: {error}");
     let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
-    let service = Arc::new(service(&config, &io)?);
+    let index = index::open(&config)?;
+    let service = Arc::new(service(&config, &io, &index)?);
     let readiness = Readiness::watch(&service).map_err(threads_failed)?;
     let accel_prefix = config.cache.x_accel_redirect.as_ref().map(|folder| folder.as_str().to_owned());
     let site = Arc::new(Site { service: Arc::clone(&service), readiness, accel_prefix });
@@ -83,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn service(config: &Config, io: &Arc<rayon::ThreadPool>) -> Result<Service, String> {
+fn service(config: &Config, io: &Arc<rayon::ThreadPool>, index: &Arc<dyn Index>) -> Result<Service, String> {
     let n_workers = workers(config);
     let pixels = service::threads("pixels", n_workers, PIXEL_NICENESS);
     let pixels = pixels.map_err(|error| format!("cannot start threads: {error}"))?;
@@ -103,13 +105,13 @@ fn service(config: &Config, io: &Arc<rayon::ThreadPool>) -> Result<Service, Stri
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,
-        cache: cache(config)?,
+        cache: cache(config, index)?,
         workshop: Workshop::new(Arc::clone(io), pixels, reading, drawing),
         counts: Counts::default(),
     })
 }
 
-fn cache(config: &Config) -> Result<Cache, String> {
+fn cache(config: &Config, index: &Arc<dyn Index>) -> Result<Cache, String> {
     if !config.cache.is_enabled {
         return Ok(Cache::none());
     }
@@ -118,7 +120,7 @@ fn cache(config: &Config) -> Result<Cache, String> {
         strategy: config.cache.strategy,
         fsync: config.cache.fsync,
     };
-    let disk = VariantCache::open(&config.data_path, options).map_err(|error| describe(&error))?;
+    let disk = VariantCache::open(&config.data_path, Arc::clone(index), options).map_err(|error| describe(&error))?;
     Ok(Cache::new(Arc::new(disk), config.cache.memory_bytes))
 }
 

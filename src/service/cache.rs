@@ -53,7 +53,12 @@ impl Cache {
         self.disk.as_ref().is_none_or(|disk| disk.close(timeout))
     }
 
-    /// Grows with every purge; cheap, and never waits.
+    /// Grows with every purge. Never waits; `None` where it would have to.
+    pub(super) fn generation_at_once(&self) -> Option<u64> {
+        self.disk.as_ref().map_or(Some(0), |disk| disk.generation_at_once())
+    }
+
+    /// Grows with every purge.
     pub(super) fn generation(&self) -> u64 {
         self.disk.as_ref().map_or(0, |disk| disk.generation())
     }
@@ -61,16 +66,15 @@ impl Cache {
     /// The last purge of a source. Tag and time of its answers change with it, since a purge says that they may be others
     /// although nothing of the source tells. Never waits; `None` if it would have to.
     pub(super) fn last_purge_at_once(&self, source: &SourcePath) -> Option<Purge> {
-        let purged = self.purged.read().unwrap_or_else(PoisonError::into_inner);
-        (purged.0 == self.generation()).then(|| purged.1.last_of(source.as_str()))
+        self.last_purge_as_of(self.generation_at_once()?, source)
     }
 
     /// As `last_purge_at_once`, after a look at the index if there were new ones.
     pub(super) fn last_purge(&self, source: &SourcePath) -> Purge {
-        if let Some(last) = self.last_purge_at_once(source) {
+        let generation = self.generation();
+        if let Some(last) = self.last_purge_as_of(generation, source) {
             return last;
         }
-        let generation = self.generation();
         let purges = self.disk.as_ref().and_then(|disk| disk.purges());
         let mut purged = self.purged.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(purges) = purges.filter(|_| purged.0 <= generation) {
@@ -79,10 +83,15 @@ impl Cache {
         purged.1.last_of(source.as_str())
     }
 
+    fn last_purge_as_of(&self, generation: u64, source: &SourcePath) -> Option<Purge> {
+        let purged = self.purged.read().unwrap_or_else(PoisonError::into_inner);
+        (purged.0 == generation).then(|| purged.1.last_of(source.as_str()))
+    }
+
     /// An answer in memory of which no purge can have been since. Never waits.
     pub(super) fn at_once(&self, id: &VariantId) -> Option<Arc<HotImage>> {
         let hot = self.hot.as_ref()?.get(id)?;
-        let is_current = hot.generation() == self.generation();
+        let is_current = Some(hot.generation()) == self.generation_at_once();
         is_current.then(|| {
             self.touch(id);
             hot

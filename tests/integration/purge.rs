@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use pixlserv::index::{Record, SqliteIndex};
+use pixlserv::index::{Record, Records, SqliteIndex};
 use pixlserv::raster::Format;
 use pixlserv::store::cache::file_name;
 use pixlserv::transform::VariantId;

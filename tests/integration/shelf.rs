@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Instant;
 
-use pixlserv::index::Record;
+use pixlserv::index::{Record, SqliteIndex};
 use pixlserv::store::cache::Shelf;
 use pixlserv::transform::VariantId;
 
@@ -58,7 +59,8 @@ pub(crate) fn records(data: &Path) -> Vec<Record> {
         records.push(record.clone());
         true
     };
-    Shelf::open(data).unwrap().list("", take).unwrap();
+    let index = Arc::new(SqliteIndex::open(&data.join("index.sqlite")).unwrap());
+    Shelf::open(data, index).unwrap().list("", take).unwrap();
     records
 }
 

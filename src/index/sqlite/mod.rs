@@ -9,6 +9,8 @@
 //! between the two leaves the number behind; the next purge, or the next start, puts it right, and by then nobody was told
 //! that the purge was done.
 
+mod jobs;
+mod keys;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::{Access, Gone, Id, IndexError, Inserted, Order, Purge, Purges, Record, Totals};
+use super::{Access, Gone, Id, Index, IndexError, Inserted, Order, Purge, Purges, Record, Records, Totals};
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -68,191 +70,6 @@ impl SqliteIndex {
         };
         index.repair_signal().map_err(failed)?;
         Ok(index)
-    }
-
-    /// Counts the purges that are done. Never waits.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        let mut bytes = [0; 8];
-        // A file that is shorter has seen no purge yet.
-        if self.signal.read_exact_at(&mut bytes, 0).is_ok() { u64::from_le_bytes(bytes) } else { 0 }
-    }
-
-    /// Whether `source` was purged, by name or with all others, after `generation`.
-    /// # Errors
-    /// If the index fails.
-    pub fn is_purged_since(&self, source: &str, generation: u64) -> Result<bool, IndexError> {
-        self.read(|connection| is_purged_since(connection, source, signed(generation)))
-    }
-
-    /// What was purged by name, and when, as generations; and the generation before which all counts as purged.
-    /// # Errors
-    /// If the index fails.
-    pub fn purges(&self) -> Result<Purges, IndexError> {
-        self.read(|connection| {
-            // One state of both tables.
-            let transaction = connection.unchecked_transaction()?;
-            let purge = |row: &Row| Ok(Purge { generation: unsigned(row.get(0)?), at_us: row.get(1)? });
-            let floor = transaction.query_row("SELECT floor, floor_at FROM generations", [], purge)?;
-            let mut statement = transaction.prepare_cached("SELECT generation, at, source FROM purges")?;
-            let sources = statement.query_map([], |row| Ok((row.get(2)?, purge(row)?)))?;
-            Ok(Purges { floor, sources: sources.collect::<rusqlite::Result<_>>()? })
-        })
-    }
-
-    /// The record of an answer.
-    /// # Errors
-    /// If the index fails.
-    pub fn find(&self, id: &Id) -> Result<Option<Record>, IndexError> {
-        self.read(|connection| {
-            let sql = format!("SELECT {COLUMNS} FROM records WHERE id = ?1");
-            connection.prepare_cached(&sql)?.query_row([id], record).optional()
-        })
-    }
-
-    /// Number and size of all answers.
-    /// # Errors
-    /// If the index fails.
-    pub fn totals(&self) -> Result<Totals, IndexError> {
-        self.read(|connection| {
-            let totals = |row: &Row| Ok(Totals { records: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?) });
-            connection.prepare_cached("SELECT records, bytes FROM totals")?.query_row([], totals)
-        })
-    }
-
-    /// Takes new records, each with the generation at which its work began. One whose source was purged since is left
-    /// out. Records of other states of the same sources go.
-    /// # Errors
-    /// If the index fails; then nothing has changed.
-    pub fn insert(&self, records: &[(Record, u64)]) -> Result<Inserted, IndexError> {
-        self.write(|transaction| {
-            let mut inserted = Inserted::default();
-            for (record, generation) in records {
-                let is_purged = is_purged_since(transaction, &record.source, signed(*generation))?;
-                inserted.is_kept.push(!is_purged);
-                if !is_purged {
-                    remove_other_versions(transaction, record, &mut inserted.gone)?;
-                    insert(transaction, record)?;
-                }
-            }
-            Ok(inserted)
-        })
-    }
-
-    /// Notes requests. Those for answers that are gone are forgotten.
-    /// # Errors
-    /// If the index fails; then nothing has changed.
-    pub fn touch(&self, accesses: &[Access]) -> Result<(), IndexError> {
-        self.write(|transaction| {
-            let sql = "UPDATE records SET count = count + ?2, last_access = max(last_access, ?3) WHERE id = ?1";
-            let mut statement = transaction.prepare_cached(sql)?;
-            for access in accesses {
-                statement.execute(params![access.id, signed(access.count), access.last_us])?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Removes records in the given order until they have at least `bytes` together, or are `max_n`.
-    /// # Errors
-    /// If the index fails; then nothing has changed.
-    pub fn evict(&self, order: Order, bytes: u64, max_n: usize) -> Result<Vec<Gone>, IndexError> {
-        let sql = match order {
-            Order::LeastRecent => "SELECT id, extension, bytes FROM records ORDER BY last_access LIMIT ?1",
-            Order::LeastFrequent => "SELECT id, extension, bytes FROM records ORDER BY count, last_access LIMIT ?1",
-        };
-        self.write(|transaction| {
-            let mut victims = Vec::new();
-            let mut freed = 0;
-            let mut statement = transaction.prepare_cached(sql)?;
-            let mut rows = statement.query([i64::try_from(max_n).unwrap_or(i64::MAX)])?;
-            while freed < bytes
-                && let Some(row) = rows.next()?
-            {
-                let victim = gone(row)?;
-                freed += victim.bytes;
-                victims.push(victim);
-            }
-            drop(rows);
-            remove(transaction, victims.iter().map(|victim| &victim.id))?;
-            Ok(victims)
-        })
-    }
-
-    /// Removes records.
-    /// # Errors
-    /// If the index fails; then nothing has changed.
-    pub fn remove(&self, ids: &[Id]) -> Result<(), IndexError> {
-        self.write(|transaction| remove(transaction, ids.iter()))
-    }
-
-    /// Removes all records of a source, and refuses those of work that is under way. `take` gets them before anybody can
-    /// record an answer of the same name again.
-    /// # Errors
-    /// If the index fails; then nothing has changed.
-    pub fn purge(&self, source: &str, now_us: i64, take: impl FnOnce(&[Gone])) -> Result<Vec<Gone>, IndexError> {
-        self.purging(|transaction, generation| {
-            transaction.execute(
-                "INSERT INTO purges VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET generation = ?2, at = ?3",
-                params![source, generation, now_us],
-            )?;
-            forget_old_purges(transaction)?;
-            let sql = "DELETE FROM records WHERE source = ?1 RETURNING id, extension, bytes";
-            let mut statement = transaction.prepare(sql)?;
-            let gone = statement.query_map([source], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
-            take(&gone);
-            Ok(gone)
-        })
-    }
-
-    /// Removes all records, a batch at a time, each given to `take` as by `purge`; refuses those of all work that is under
-    /// way.
-    /// # Errors
-    /// If the index fails; then the rest of the records are still there.
-    pub fn clear(&self, now_us: i64, mut take: impl FnMut(&[Gone])) -> Result<(), IndexError> {
-        self.purging(|transaction, generation| {
-            transaction.execute("DELETE FROM purges", [])?;
-            transaction.execute("UPDATE generations SET floor = ?1, floor_at = ?2", [generation, now_us])?;
-            Ok(())
-        })?;
-        loop {
-            let is_empty = self.write(|transaction| {
-                let sql = "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE made <= ?1 LIMIT ?2)
-                           RETURNING id, extension, bytes";
-                let mut statement = transaction.prepare_cached(sql)?;
-                let batch =
-                    statement.query_map([now_us, CLEAR_BATCH], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
-                take(&batch);
-                Ok(batch.is_empty())
-            })?;
-            if is_empty {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Up to `limit` records whose source begins with `prefix`, ordered by source and name, after the given one.
-    /// # Errors
-    /// If the index fails.
-    pub fn list(&self, prefix: &str, after: Option<&Record>, limit: usize) -> Result<Vec<Record>, IndexError> {
-        let (source, id) = after.map_or((prefix, &[][..]), |record| (record.source.as_str(), &record.id[..]));
-        let sql = format!("SELECT {COLUMNS} FROM records WHERE (source, id) > (?1, ?2) ORDER BY source, id LIMIT ?3");
-        let found: Vec<Record> = self.read(|connection| {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            connection.prepare_cached(&sql)?.query_map(params![source, id, limit], record)?.collect()
-        })?;
-        Ok(found.into_iter().take_while(|record| record.source.starts_with(prefix)).collect())
-    }
-
-    /// Up to `limit` records ordered by name, from the given name on or after it.
-    /// # Errors
-    /// If the index fails.
-    pub fn page(&self, from: &Id, limit: usize) -> Result<Vec<Record>, IndexError> {
-        let sql = format!("SELECT {COLUMNS} FROM records WHERE id >= ?1 ORDER BY id LIMIT ?2");
-        self.read(|connection| {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            connection.prepare_cached(&sql)?.query_map(params![from, limit], record)?.collect()
-        })
     }
 
     /// One transaction of a purge, with its new generation; then the signal.
@@ -304,6 +121,158 @@ impl SqliteIndex {
             readers.push(connection);
         }
         Ok(result?)
+    }
+}
+
+impl Index for SqliteIndex {}
+
+impl Records for SqliteIndex {
+    fn generation_at_once(&self) -> Option<u64> {
+        Some(self.generation())
+    }
+
+    fn generation(&self) -> u64 {
+        let mut bytes = [0; 8];
+        // A file that is shorter has seen no purge yet.
+        if self.signal.read_exact_at(&mut bytes, 0).is_ok() { u64::from_le_bytes(bytes) } else { 0 }
+    }
+
+    fn is_purged_since(&self, source: &str, generation: u64) -> Result<bool, IndexError> {
+        self.read(|connection| is_purged_since(connection, source, signed(generation)))
+    }
+
+    fn purges(&self) -> Result<Purges, IndexError> {
+        self.read(|connection| {
+            // One state of both tables.
+            let transaction = connection.unchecked_transaction()?;
+            let purge = |row: &Row| Ok(Purge { generation: unsigned(row.get(0)?), at_us: row.get(1)? });
+            let floor = transaction.query_row("SELECT floor, floor_at FROM generations", [], purge)?;
+            let mut statement = transaction.prepare_cached("SELECT generation, at, source FROM purges")?;
+            let sources = statement.query_map([], |row| Ok((row.get(2)?, purge(row)?)))?;
+            Ok(Purges { floor, sources: sources.collect::<rusqlite::Result<_>>()? })
+        })
+    }
+
+    fn find(&self, id: &Id) -> Result<Option<Record>, IndexError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM records WHERE id = ?1");
+            connection.prepare_cached(&sql)?.query_row([id], record).optional()
+        })
+    }
+
+    fn totals(&self) -> Result<Totals, IndexError> {
+        self.read(|connection| {
+            let totals = |row: &Row| Ok(Totals { records: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?) });
+            connection.prepare_cached("SELECT records, bytes FROM totals")?.query_row([], totals)
+        })
+    }
+
+    fn insert(&self, records: &[(Record, u64)]) -> Result<Inserted, IndexError> {
+        self.write(|transaction| {
+            let mut inserted = Inserted::default();
+            for (record, generation) in records {
+                let is_purged = is_purged_since(transaction, &record.source, signed(*generation))?;
+                inserted.is_kept.push(!is_purged);
+                if !is_purged {
+                    remove_other_versions(transaction, record, &mut inserted.gone)?;
+                    insert(transaction, record)?;
+                }
+            }
+            Ok(inserted)
+        })
+    }
+
+    fn touch(&self, accesses: &[Access]) -> Result<(), IndexError> {
+        self.write(|transaction| {
+            let sql = "UPDATE records SET count = count + ?2, last_access = max(last_access, ?3) WHERE id = ?1";
+            let mut statement = transaction.prepare_cached(sql)?;
+            for access in accesses {
+                statement.execute(params![access.id, signed(access.count), access.last_us])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn evict(&self, order: Order, bytes: u64, max_n: usize) -> Result<Vec<Gone>, IndexError> {
+        let sql = match order {
+            Order::LeastRecent => "SELECT id, extension, bytes FROM records ORDER BY last_access LIMIT ?1",
+            Order::LeastFrequent => "SELECT id, extension, bytes FROM records ORDER BY count, last_access LIMIT ?1",
+        };
+        self.write(|transaction| {
+            let mut victims = Vec::new();
+            let mut freed = 0;
+            let mut statement = transaction.prepare_cached(sql)?;
+            let mut rows = statement.query([i64::try_from(max_n).unwrap_or(i64::MAX)])?;
+            while freed < bytes
+                && let Some(row) = rows.next()?
+            {
+                let victim = gone(row)?;
+                freed += victim.bytes;
+                victims.push(victim);
+            }
+            drop(rows);
+            remove(transaction, victims.iter().map(|victim| &victim.id))?;
+            Ok(victims)
+        })
+    }
+
+    fn remove(&self, ids: &[Id]) -> Result<(), IndexError> {
+        self.write(|transaction| remove(transaction, ids.iter()))
+    }
+
+    fn purge(&self, source: &str, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<Vec<Gone>, IndexError> {
+        self.purging(|transaction, generation| {
+            transaction.execute(
+                "INSERT INTO purges VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET generation = ?2, at = ?3",
+                params![source, generation, now_us],
+            )?;
+            forget_old_purges(transaction)?;
+            let sql = "DELETE FROM records WHERE source = ?1 RETURNING id, extension, bytes";
+            let mut statement = transaction.prepare(sql)?;
+            let gone = statement.query_map([source], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+            take(&gone);
+            Ok(gone)
+        })
+    }
+
+    fn clear(&self, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<(), IndexError> {
+        self.purging(|transaction, generation| {
+            transaction.execute("DELETE FROM purges", [])?;
+            transaction.execute("UPDATE generations SET floor = ?1, floor_at = ?2", [generation, now_us])?;
+            Ok(())
+        })?;
+        loop {
+            let is_empty = self.write(|transaction| {
+                let sql = "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE made <= ?1 LIMIT ?2)
+                           RETURNING id, extension, bytes";
+                let mut statement = transaction.prepare_cached(sql)?;
+                let batch =
+                    statement.query_map([now_us, CLEAR_BATCH], gone)?.collect::<rusqlite::Result<Vec<Gone>>>()?;
+                take(&batch);
+                Ok(batch.is_empty())
+            })?;
+            if is_empty {
+                return Ok(());
+            }
+        }
+    }
+
+    fn list(&self, prefix: &str, after: Option<&Record>, limit: usize) -> Result<Vec<Record>, IndexError> {
+        let (source, id) = after.map_or((prefix, &[][..]), |record| (record.source.as_str(), &record.id[..]));
+        let sql = format!("SELECT {COLUMNS} FROM records WHERE (source, id) > (?1, ?2) ORDER BY source, id LIMIT ?3");
+        let found: Vec<Record> = self.read(|connection| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            connection.prepare_cached(&sql)?.query_map(params![source, id, limit], record)?.collect()
+        })?;
+        Ok(found.into_iter().take_while(|record| record.source.starts_with(prefix)).collect())
+    }
+
+    fn page(&self, from: &Id, limit: usize) -> Result<Vec<Record>, IndexError> {
+        let sql = format!("SELECT {COLUMNS} FROM records WHERE id >= ?1 ORDER BY id LIMIT ?2");
+        self.read(|connection| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            connection.prepare_cached(&sql)?.query_map(params![from, limit], record)?.collect()
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::IndexError;
 /// "pixl": tells our files from those of others.
 const APPLICATION_ID: i64 = 0x7069_786c;
 /// The version of the tables below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Totals are kept by triggers: no crash and no process can make them drift from the records.
 const TABLES: &str = "
@@ -43,6 +43,18 @@ CREATE TABLE generations (latest INTEGER NOT NULL, floor INTEGER NOT NULL, floor
 INSERT INTO generations VALUES (0, 0, 0);
 ";
 
+/// What version 2 has beside: API keys, and work to be done. `due` is when a job may be taken.
+const TABLES_2: &str = "
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY,
+    secret TEXT NOT NULL,
+    get INTEGER NOT NULL,
+    upload INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE jobs (source TEXT PRIMARY KEY, due INTEGER NOT NULL, tries INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE INDEX jobs_by_time ON jobs (due);
+";
+
 /// Sets a connection up: several processes read while one writes, and a writer waits for another.
 pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(super::BUSY_TIMEOUT)?;
@@ -67,6 +79,12 @@ pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<(), Ind
     let (application, version) = (number("application_id")?, number("user_version")?);
     match (application, version) {
         (APPLICATION_ID, VERSION) => return Ok(()),
+        (APPLICATION_ID, 1) => {
+            transaction.execute_batch(TABLES_2)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+            return Ok(());
+        }
         (APPLICATION_ID, newer) if newer > VERSION => return Err(IndexError::Newer { path: path.to_owned() }),
         (0, 0) => {}
         _ => return Err(damaged()),
@@ -76,6 +94,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<(), Ind
         return Err(damaged());
     }
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(TABLES_2)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;

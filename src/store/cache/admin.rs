@@ -14,7 +14,7 @@ impl Shelf {
         self.index.totals()
     }
 
-    /// How many purges there were.
+    /// The generation after the last purge; the embedded store counts purges so.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.index.generation()
@@ -39,7 +39,7 @@ impl Shelf {
     /// If the index fails; then some files may be removed, of which the next look at them finds that they are missing.
     pub fn purge(&self, source: &str) -> Result<usize, IndexError> {
         // A server may make an answer anew under the same name, as soon as it can be recorded: only the old file goes.
-        Ok(self.index.purge(source, now_us(), |gone| self.remove_files(gone))?.len())
+        Ok(self.index.purge(source, now_us(), &mut |gone| self.remove_files(gone))?.len())
     }
 
     /// Removes all answers; what is being made will not be kept. Returns how many went, and their bytes.
@@ -47,7 +47,7 @@ impl Shelf {
     /// If the index fails; then some may be removed already, and none of them is served any more.
     pub fn clear(&self) -> Result<Totals, IndexError> {
         let mut cleared = Totals::default();
-        self.index.clear(now_us(), |gone| {
+        self.index.clear(now_us(), &mut |gone| {
             cleared.records += gone.len() as u64;
             cleared.bytes += gone.iter().map(|gone| gone.bytes).sum::<u64>();
             self.remove_files(gone);

@@ -25,7 +25,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::index::{IndexError, Order, Record, SqliteIndex};
+use crate::index::{Index, IndexError, Order, Record};
 pub use crate::index::{Purge, Purges};
 use crate::raster::Format;
 use crate::transform::{SourcePath, SourceVersion, VariantId};
@@ -94,9 +94,6 @@ pub enum CacheError {
     /// Its thread cannot be started.
     #[error("cannot start the thread of the cache")]
     Thread(#[source] std::io::Error),
-    /// The index cannot be used.
-    #[error(transparent)]
-    Index(#[from] IndexError),
 }
 
 /// An answer to be kept.
@@ -142,16 +139,15 @@ pub struct VariantCache {
 #[derive(Debug)]
 pub struct Shelf {
     folder: Folder,
-    index: SqliteIndex,
+    index: Arc<dyn Index>,
     complaints: Complaints,
 }
 
 impl Shelf {
-    /// Opens the cache below `data_path`, and makes it if it is not there.
+    /// Opens the cache below `data_path`, and makes it if it is not there; `index` has its records.
     /// # Errors
-    /// If folder or index cannot be made or opened.
-    pub fn open(data_path: &Path) -> Result<Self, CacheError> {
-        let index = SqliteIndex::open(&data_path.join("index.sqlite"))?;
+    /// If its folder cannot be made or opened.
+    pub fn open(data_path: &Path, index: Arc<dyn Index>) -> Result<Self, CacheError> {
         let root = data_path.join("cache");
         let failed = |source| CacheError::Folder { path: root.display().to_string(), source };
         let folder = Folder::open(&root).map_err(failed)?;
@@ -163,14 +159,20 @@ impl VariantCache {
     /// Opens the cache below `data_path` for a server: its thread starts, and looks in the background for what a crash
     /// has left behind.
     /// # Errors
-    /// If folder or index cannot be made or opened, or the thread cannot be started.
-    pub fn open(data_path: &Path, options: CacheOptions) -> Result<Self, CacheError> {
-        let shelf = Arc::new(Shelf::open(data_path)?);
+    /// If its folder cannot be made or opened, or the thread cannot be started.
+    pub fn open(data_path: &Path, index: Arc<dyn Index>, options: CacheOptions) -> Result<Self, CacheError> {
+        let shelf = Arc::new(Shelf::open(data_path, index)?);
         let keeper = Keeper::start(&shelf, options).map_err(CacheError::Thread)?;
         Ok(Self { shelf, keeper })
     }
 
-    /// Counts the purges that are done. Asked with every hit: costs one read of eight bytes, and never waits.
+    /// The generation after the last purge. Asked with every hit: never waits; `None` where it would have to.
+    #[must_use]
+    pub fn generation_at_once(&self) -> Option<u64> {
+        self.shelf.index.generation_at_once()
+    }
+
+    /// The generation after the last purge.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shelf.index.generation()
