@@ -69,6 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
             Arc::new(move |request| routes::answer_at_once(&site, request))
         },
         queued: Arc::new(move |request, reply| routes::answer(&site, request, reply)),
+        dresser: Arc::new(|_, response| response),
         threads: io,
     };
     let limits = limits(&config);
@@ -163,6 +164,9 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),
         min_write_bytes_per_second: door.min_write_rate,
+        read_timeout: seconds(door.read_timeout_s),
+        min_read_bytes_per_second: door.min_read_rate,
+        max_uploads: door.max_uploads as usize,
         max_unsent_bytes: door.max_unsent_bytes,
         stop_timeout: seconds(door.drain_timeout_s),
         max_requests: door.max_requests as usize,

@@ -93,6 +93,12 @@ pub struct FrontDoor {
     pub write_timeout_s: u32,
     /// Bytes a second that a client must take of an answer, on average over `write_timeout_s`.
     pub min_write_rate: u64,
+    /// Seconds that a client may send nothing of a body.
+    pub read_timeout_s: u32,
+    /// Bytes a second that a client must send of a body, on average over `read_timeout_s`.
+    pub min_read_rate: u64,
+    /// Uploads that are received at once.
+    pub max_uploads: u32,
     /// Bytes of answers that wait for slow clients.
     pub max_unsent_bytes: u64,
     /// Seconds that running requests have after SIGTERM.
@@ -133,6 +139,9 @@ impl Default for FrontDoor {
             idle_timeout_s: 15,
             write_timeout_s: 10,
             min_write_rate: 2048,
+            read_timeout_s: 10,
+            min_read_rate: 2048,
+            max_uploads: 512,
             max_unsent_bytes: 256 << 20,
             drain_timeout_s: 30,
             max_head_bytes: 16 * 1024,
@@ -319,6 +328,9 @@ fn front_door(section: HttpSection) -> FrontDoor {
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),
         min_write_rate: number(section.min_write_rate, default.min_write_rate),
+        read_timeout_s: number(section.read_timeout, default.read_timeout_s),
+        min_read_rate: number(section.min_read_rate, default.min_read_rate),
+        max_uploads: number(section.max_uploads, default.max_uploads),
         max_unsent_bytes: number(section.max_unsent, default.max_unsent_bytes),
         drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),
         max_head_bytes: number(section.max_head_size, default.max_head_bytes),

@@ -9,17 +9,20 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 
+mod receiving;
+
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
 use super::log;
-use super::pool::{Claim, answer_at_once, overloaded};
+use super::pool::{Claim, answer_at_once, dress, overloaded};
 use super::request::Request;
 use super::response::{Body, Message, Persistence, Response};
 use super::shared::{FAR, READ_BYTES, STOP_GRACE, Shared};
 use super::slots::Token;
 use super::socket::Socket;
 use super::unsent::Held;
+use receiving::Receiving;
 
 /// Requests that one connection may have answered, and reads of a body that it may have dropped, before others get
 /// their turn.
@@ -53,6 +56,8 @@ enum State {
     Head,
     /// A request is with a handler.
     Answering(Box<Exchange>),
+    /// Its body is on the way to the handler.
+    Receiving(Box<Receiving>),
     /// An answer is on its way.
     Sending(Box<Sending>),
     /// The rest of a body that nobody wants is read and dropped, so that the next request is found behind it.
@@ -67,6 +72,8 @@ struct Exchange {
     request: Arc<Request>,
     body: BodyLength,
     start: Instant,
+    /// Whether a handler has asked for the body: then the client was told to send it.
+    is_body_wanted: bool,
     /// Who may answer it; `None` once nobody but the handler can.
     claim: Option<Claim>,
 }
@@ -143,6 +150,7 @@ impl Connection {
             let step = match &mut self.state {
                 State::Idle | State::Head => self.receive(token, shared),
                 State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
+                State::Receiving(_) => self.receive_body(token, shared),
                 State::Sending(_) => self.send(token, shared),
                 State::Skipping(_) => self.skip(shared),
                 State::Lingering(_) => self.linger(shared),
@@ -166,7 +174,10 @@ impl Connection {
     pub(super) fn answer(&mut self, response: Response, shared: &Shared) {
         match mem::replace(&mut self.state, State::Idle) {
             State::Answering(exchange) => self.respond(*exchange, response, shared),
-            other => self.state = other,
+            other => {
+                self.state = other;
+                self.answer_received(response, shared);
+            }
         }
     }
 
@@ -182,9 +193,10 @@ impl Connection {
                     self.answer(overloaded(), shared);
                 }
             }
+            State::Receiving(_) => self.expire_receiving(shared),
             State::Sending(sending) => {
                 // A client that reads a byte now and then does not hold us for ever either.
-                if sending.n_taken < shared.least_bytes() {
+                if sending.n_taken < shared.least_taken() {
                     log::unsent(sending.id, &io::ErrorKind::TimedOut.into());
                     return Turn::Close;
                 }
@@ -300,8 +312,16 @@ impl Connection {
             version: head.version,
             headers: head.headers,
         });
-        let mut exchange =
-            Exchange { request: Arc::clone(&request), body: head.body, start: Instant::now(), claim: None };
+        let mut exchange = Exchange {
+            request: Arc::clone(&request),
+            body: head.body,
+            start: Instant::now(),
+            is_body_wanted: false,
+            claim: None,
+        };
+        if let Err(error) = framing::check_body(head.body, shared.limits.max_body_bytes) {
+            return self.respond(exchange, Response::text(error.status(), format!("{error}\n")), shared);
+        }
         if let Some(response) = answer_at_once(&*shared.handlers.instant, &request) {
             return self.respond(exchange, response, shared);
         }
@@ -318,10 +338,11 @@ impl Connection {
 
     fn respond(&mut self, exchange: Exchange, response: Response, shared: &Shared) {
         let request = &exchange.request;
+        let response = dress(&*shared.handlers.dresser, request, response);
         let unread = self.unread_bytes(exchange.body);
         let may_skip = unread.is_some_and(|n_bytes| n_bytes <= shared.limits.max_skip_bytes);
         // A client that waits for `100 Continue` may send its body after our final answer, or never.
-        let is_held_back = unread != Some(0) && framing::expects_continue(&request.headers);
+        let is_held_back = unread != Some(0) && !exchange.is_body_wanted && framing::expects_continue(request);
         let wants_more = framing::wants_keep_alive(&request.headers, request.version);
         let lives = wants_more && may_skip && !is_held_back && !shared.is_stopping;
         let persistence = match (lives, request.version) {
