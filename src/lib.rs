@@ -43,6 +43,7 @@
 //! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
 //! turns it for display and encodes it.
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod http;

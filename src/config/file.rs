@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
+use super::network::{ListenAddress, Loop, Origin, UrlFolder};
 use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
+use crate::access::AddressRange;
 use crate::plan::JpegQuality;
 use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};

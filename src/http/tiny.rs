@@ -123,8 +123,10 @@ fn go_on(shared: Arc<Shared>, mut client: tiny_http::Request, request: Arc<Reque
     match outcome {
         Outcome::Answer(response) => send(&shared, client, &request, response, start),
         Outcome::Receive(receiver) => match receive(&mut client, receiver, shared.limits.max_body_bytes) {
-            Ok(receiver) => receiver.end(Reply::new(move |outcome| go_on(shared, client, request, outcome, start))),
-            Err(response) => send(&shared, client, &request, response, start),
+            ControlFlow::Continue(receiver) => {
+                receiver.end(Reply::new(move |outcome| go_on(shared, client, request, outcome, start)));
+            }
+            ControlFlow::Break(response) => send(&shared, client, &request, response, start),
         },
     }
 }
@@ -134,21 +136,20 @@ fn receive(
     client: &mut tiny_http::Request,
     mut receiver: Box<dyn Receiver>,
     max_bytes: u64,
-) -> Result<Box<dyn Receiver>, Response> {
+) -> ControlFlow<Response, Box<dyn Receiver>> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut n_bytes = 0;
     loop {
-        let n_read = client.as_reader().read(&mut piece).map_err(|_| BodyError::Chunk.response())?;
-        if n_read == 0 {
-            return Ok(receiver);
-        }
+        let n_read = match client.as_reader().read(&mut piece) {
+            Ok(0) => return ControlFlow::Continue(receiver),
+            Ok(n_read) => n_read,
+            Err(_) => return ControlFlow::Break(BodyError::Chunk.response()),
+        };
         n_bytes += n_read as u64;
         if n_bytes > max_bytes {
-            return Err(BodyError::TooLarge.response());
+            return ControlFlow::Break(BodyError::TooLarge.response());
         }
-        if let ControlFlow::Break(response) = receiver.take(&piece[..n_read]) {
-            return Err(response);
-        }
+        receiver.take(&piece[..n_read])?;
     }
 }
 

@@ -75,7 +75,11 @@ fn bodies_end_early_where_nobody_wants_more() {
         assert!(status_of(&answer) == status && answer.ends_with(text), "{answer}");
     };
     check(&post(&length(&large), b""), 413, "request body too large\n");
-    check(&post("Transfer-Encoding: chunked\r\nConnection: close\r\n", &chunked(&large, 9000)), 413, "request body too large\n");
+    check(
+        &post("Transfer-Encoding: chunked\r\nConnection: close\r\n", &chunked(&large, 9000)),
+        413,
+        "request body too large\n",
+    );
     check(&post("Transfer-Encoding: chunked\r\n", b"1\r\nabc"), 400, "bad chunk in the request body\n");
     check(&post("Content-Length: 9\r\nConnection: close\r\n", b"!23456789"), 400, "no more");
     check(&post("Content-Length: 9\r\nConnection: close\r\n", b"?23456789"), 500, "internal error\n");

@@ -6,7 +6,8 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
-use super::folder::{TEMPORARY, parse_name, remove_leftover};
+use super::super::leftover::remove_leftover;
+use super::folder::{TEMPORARY, parse_name};
 use super::{Shelf, format_of};
 use crate::index::{Id, IndexError, Record};
 use crate::raster::Format;
