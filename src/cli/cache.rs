@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use argh::FromArgs;
 
 use super::{describe, index, say};
-use crate::config::{Config, Environment, IndexChoice};
+use crate::config::{Config, Environment};
 use crate::index::Record;
 use crate::store::cache::Shelf;
 use crate::transform::SourcePath;
@@ -83,8 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 
 /// Nothing is made where no server has ever kept anything: the path is more likely wrong.
 fn open(config: &Config) -> Result<Shelf, String> {
-    let is_there = config.index.0 != IndexChoice::Embedded || index::embedded_path(config).exists();
-    if !is_there {
+    if !config.data_path.join("cache").exists() {
         return Err(format!(
             "there is no cache in {} yet; name the configuration of the server with --config, and run from its folder",
             config.data_path.display()
