@@ -230,3 +230,131 @@ fn malformed<E>(error: multer::Error) -> FormError<E> {
     let text = error.to_string();
     FormError::Malformed(text.chars().filter(|c| !c.is_control()).take(200).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NAMES: FieldNames = FieldNames { file: "image", texts: &["timestamp", "signature"] };
+    const KIND: &str = "multipart/form-data; boundary=b0";
+
+    /// Takes up to 100,000 bytes.
+    #[derive(Debug, Default)]
+    struct Bytes100K(Vec<u8>);
+
+    impl FileSink for Bytes100K {
+        type Error = &'static str;
+
+        fn write(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+            self.0.extend_from_slice(bytes);
+            if self.0.len() > 100_000 { Err("too much") } else { Ok(()) }
+        }
+    }
+
+    type Read = Result<(Option<Vec<u8>>, Vec<Option<String>>), String>;
+
+    fn read(body: &[u8], n_bytes: usize) -> Read {
+        let told = |error: FormError<&'static str>| match error {
+            FormError::File(text) => text.to_owned(),
+            FormError::Malformed(_) => "malformed".to_owned(),
+            error => format!("{error:?}"),
+        };
+        let mut reader = FormReader::new(KIND, NAMES, Bytes100K::default()).map_err(told)?;
+        for piece in body.chunks(n_bytes) {
+            reader.take(piece).map_err(told)?;
+        }
+        let form = reader.end().map_err(told)?;
+        Ok((form.has_file.then_some(form.sink.0), form.texts))
+    }
+
+    fn part(name: &str, content: &[u8]) -> Vec<u8> {
+        let head = format!("--b0\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), content, b"\r\n"].concat()
+    }
+
+    fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut body: Vec<u8> = parts.iter().flat_map(|(name, content)| part(name, content)).collect();
+        body.extend_from_slice(b"--b0--\r\n");
+        body
+    }
+
+    #[track_caller]
+    fn check(body: &[u8], expected: Read) {
+        for n_bytes in [body.len().max(1), 64 * 1024, 7] {
+            assert_eq!(
+                read(body, n_bytes),
+                expected,
+                "in pieces of {n_bytes}: {:?}",
+                body.escape_ascii().to_string().get(..200)
+            );
+        }
+    }
+
+    #[test]
+    fn fields_come_in_any_order() {
+        let image: Vec<u8> = (0..90_000_u32).map(|number| (number % 251) as u8).collect();
+        let text = |text: &str| Some(text.to_owned());
+        check(
+            &form(&[("image", &image), ("signature", b"s"), ("other", b"x"), ("timestamp", b"1")]),
+            Ok((Some(image.clone()), vec![text("1"), text("s")])),
+        );
+        check(&form(&[("timestamp", b"1"), ("image", b"\r\n--b\r\n--b1")]), {
+            Ok((Some(b"\r\n--b\r\n--b1".to_vec()), vec![text("1"), None]))
+        });
+        check(&form(&[("image", b"")]), Ok((Some(vec![]), vec![None, None])));
+        check(&form(&[("timestamp", "é".as_bytes())]), Ok((None, vec![text("é"), None])));
+        check(&[&form(&[("image", b"a")])[..], b"what follows means nothing"].concat(), {
+            Ok((Some(b"a".to_vec()), vec![None, None]))
+        });
+    }
+
+    #[test]
+    fn what_is_no_form_of_ours_is_refused() {
+        let refused = |text: &str| Err(text.to_owned());
+        check(&form(&[("image", b"a"), ("image", b"b")]), refused("Twice(\"image\")"));
+        check(&form(&[("timestamp", b"1"), ("timestamp", b"1")]), refused("Twice(\"timestamp\")"));
+        check(&form(&[("timestamp", &[b'1'; 1025])]), refused("TextTooLong(\"timestamp\")"));
+        check(&form(&[("image", &[b'1'; 100_001])]), refused("too much"));
+        check(&form(&[("other", &b""[..]); 17]), refused("TooManyParts"));
+        check(b"", refused("malformed"));
+        check(&part("image", b"a"), refused("malformed"));
+        check(b"--b0\nContent-Disposition: form-data; name=image\n\na\n--b0--\n", refused("malformed"));
+        for kind in
+            ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=a"]
+        {
+            let reader = FormReader::new(kind, NAMES, Bytes100K::default());
+            assert!(matches!(reader.err(), Some(FormError::Boundary)), "{kind}");
+        }
+        let long = format!("multipart/form-data; boundary={}", "a".repeat(71));
+        assert!(FormReader::new(&long, NAMES, Bytes100K::default()).is_err());
+    }
+
+    #[test]
+    fn headers_have_a_bound() {
+        let head = format!("--b0\r\nX-Long: {}", "a".repeat(1 << 20));
+        for flood in [vec![b'x'; 1 << 20], head.into_bytes()] {
+            let n_taken = flood
+                .chunks(4096)
+                .scan(FormReader::new(KIND, NAMES, Bytes100K::default()).ok().unwrap(), |reader, piece| {
+                    reader.take(piece).ok()
+                });
+            assert!(n_taken.count() * 4096 <= MAX_HEADER_BYTES, "more is held than may be");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_changes_nothing(
+            pieces in proptest::collection::vec(prop_oneof![
+                Just(part("image", b"abc")), Just(part("timestamp", b"1")), Just(b"--b0--\r\n".to_vec()),
+                Just(b"--b0".to_vec()), Just(b"\r\n".to_vec()), Just(b"--".to_vec()), Just(part("x", b"--b")),
+            ], 0..6),
+            n_bytes in 1..30_usize,
+        ) {
+            let body = pieces.concat();
+            prop_assert_eq!(read(&body, n_bytes), read(&body, body.len().max(1)));
+        }
+    }
+}
