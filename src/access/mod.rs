@@ -86,6 +86,12 @@ impl Access {
         })
     }
 
+    /// Whether everybody may do something.
+    #[must_use]
+    pub fn is_public(&self, permission: Permission) -> bool {
+        !self.authorisation.is_needed(permission)
+    }
+
     fn permit_without(&self, permission: Permission) -> Permitted {
         if self.authorisation.is_needed(permission) { Err(AccessError::Denied) } else { Ok(None) }
     }

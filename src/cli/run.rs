@@ -53,6 +53,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     for sentence in config.unsupported() {
         tracing::warn!("{sentence}");
     }
+    if counts_proxies(&config) {
+        tracing::warn!(
+            "behind a proxy all clients count as one for throttling-rate: name the proxy in trusted-proxies"
+        );
+    }
     let threads_failed = |error| format!("cannot start threads: {error}");
     let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
     let index = index::open(&config)?;
@@ -132,6 +137,13 @@ fn service(
         counts: Counts::default(),
     };
     Ok((service, worker))
+}
+
+/// Whether it looks as if only a proxy could come here, and all of its clients were counted together.
+fn counts_proxies(config: &Config) -> bool {
+    let is_local =
+        |address: &ListenAddress| matches!(address, ListenAddress::Tcp(address) if address.ip().is_loopback());
+    config.throttling_rate.0 > 0 && config.trusted_proxies.is_empty() && config.listen.iter().all(is_local)
 }
 
 fn cors(config: &Config) -> Cors {

@@ -149,7 +149,7 @@ impl Default for FrontDoor {
             max_url_bytes: 4096,
             max_skip_bytes: 64 << 10,
             skip_timeout_s: 1,
-            max_linger_bytes: 256 << 10,
+            max_linger_bytes: 64 << 20,
             linger_timeout_s: 1,
             eviction_age_s: 1,
             access_log: true,

@@ -43,7 +43,7 @@ pub struct Limits {
     pub skip_timeout: Duration,
     /// Bytes read and thrown away before a close, so that the answer is not lost to a reset.
     pub max_linger_bytes: u64,
-    /// How long a close waits for the client's own.
+    /// How long a close waits for the client's own, or for more of what it sends; half a minute in all.
     pub linger_timeout: Duration,
     /// How long running requests may take to finish after the stop.
     pub stop_timeout: Duration,
@@ -77,7 +77,7 @@ impl Default for Limits {
             max_unsent_bytes: 256 << 20,
             max_skip_bytes: 64 * 1024,
             skip_timeout: Duration::from_secs(1),
-            max_linger_bytes: 256 * 1024,
+            max_linger_bytes: 64 << 20,
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             max_requests: 10_000,

@@ -47,6 +47,11 @@ impl Shared {
         least_bytes(self.limits.min_write_bytes_per_second, self.limits.write_timeout)
     }
 
+    /// What a client must send in one stretch of `linger_timeout`, so that its connection is not closed yet.
+    pub(super) fn least_lingered(&self) -> u64 {
+        least_bytes(self.limits.min_read_bytes_per_second, self.limits.linger_timeout)
+    }
+
     /// What a client must send of its body in one stretch of `read_timeout`.
     pub(super) fn least_sent(&self) -> u64 {
         least_bytes(self.limits.min_read_bytes_per_second, self.limits.read_timeout)

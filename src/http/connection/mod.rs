@@ -28,6 +28,9 @@ use receiving::Receiving;
 /// their turn.
 const TURN_STEPS: usize = 16;
 
+/// How long a client may go on sending what nobody wants, however fast it does.
+const MAX_LINGER: Duration = Duration::from_secs(30);
+
 /// One client.
 pub(super) struct Connection {
     pub(super) socket: Socket,
@@ -64,7 +67,7 @@ enum State {
     Skipping(u64),
     /// All is said, but the client may still be sending: closing with unread bytes in the socket would send a reset,
     /// which takes the answer from a client that has not read it yet.
-    Lingering(u64),
+    Lingering { n_left: u64, n_in_stretch: u64 },
 }
 
 /// A request and what must be known of it when its answer comes.
@@ -153,7 +156,7 @@ impl Connection {
                 State::Receiving(_) => self.receive_body(token, shared),
                 State::Sending(_) => self.send(token, shared),
                 State::Skipping(_) => self.skip(shared),
-                State::Lingering(_) => self.linger(shared),
+                State::Lingering { .. } => self.linger(shared),
             };
             match step {
                 Ok(Step::Go) => {}
@@ -184,7 +187,16 @@ impl Connection {
     /// The deadline has passed; `Wait` if that changes what the next turn does.
     pub(super) fn expire(&mut self, shared: &mut Shared) -> Turn {
         match &mut self.state {
-            State::Idle | State::Skipping(_) | State::Lingering(_) => return Turn::Close,
+            State::Idle | State::Skipping(_) => return Turn::Close,
+            State::Lingering { n_in_stretch, .. } => {
+                // Who is still sending reads our answer when it is done.
+                let is_over = self.since + MAX_LINGER <= shared.now;
+                if is_over || *n_in_stretch < shared.least_lingered() {
+                    return Turn::Close;
+                }
+                *n_in_stretch = 0;
+                self.deadline = shared.after(shared.limits.linger_timeout);
+            }
             State::Head => self.refuse(HeadError::Timeout, shared),
             State::Answering(exchange) => {
                 self.deadline = shared.after(FAR);
@@ -227,7 +239,7 @@ impl Connection {
     /// Since when the connection has waited for a request, or for the rest of one; those without any go first.
     pub(super) fn waits_since(&self) -> Option<(bool, Instant)> {
         match self.state {
-            State::Idle | State::Lingering(_) => Some((false, self.since)),
+            State::Idle | State::Lingering { .. } => Some((false, self.since)),
             State::Head => Some((true, self.since)),
             _ => None,
         }
@@ -423,8 +435,8 @@ impl Connection {
             }
             Next::Linger => {
                 self.buffer = Vec::new();
-                let n_bytes = shared.limits.max_linger_bytes;
-                self.set_state(State::Lingering(n_bytes), shared.limits.linger_timeout, shared);
+                let lingering = State::Lingering { n_left: shared.limits.max_linger_bytes, n_in_stretch: 0 };
+                self.set_state(lingering, shared.limits.linger_timeout, shared);
                 if !self.socket.end_writing() {
                     return Ok(Step::Stop(Turn::Close));
                 }
@@ -459,13 +471,14 @@ impl Connection {
     }
 
     fn linger(&mut self, shared: &mut Shared) -> io::Result<Step> {
-        let State::Lingering(n_bytes) = self.state else {
+        let State::Lingering { n_left, n_in_stretch } = self.state else {
             return Ok(Step::Go);
         };
         match self.read(READ_BYTES, shared)? {
             None => Ok(Step::Stop(Turn::Wait)),
-            Some(n_read) if n_read > 0 && (n_read as u64) < n_bytes => {
-                self.state = State::Lingering(n_bytes - n_read as u64);
+            Some(n_read) if n_read > 0 && (n_read as u64) < n_left => {
+                let n_read = n_read as u64;
+                self.state = State::Lingering { n_left: n_left - n_read, n_in_stretch: n_in_stretch + n_read };
                 Ok(Step::Go)
             }
             Some(_) => Ok(Step::Stop(Turn::Close)),

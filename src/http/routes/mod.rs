@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
 use super::status::status;
-use crate::access::{AddressRange, ApiKey, Throttle};
+use crate::access::{AddressRange, ApiKey, Permission, Throttle};
 use crate::raster::Format;
 use crate::service::{self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
 use crate::transform::{ScaledPath, Spec};
@@ -299,10 +299,12 @@ fn show(site: &Site, (tag, modified): (&str, SystemTime), image: Image, origin: 
 
 /// What an image and its 304 have in common.
 fn describe(site: &Site, response: Response, tag: &str, modified: SystemTime) -> Response {
+    // A key that is taken back must not be outlived by what proxies have kept.
+    let who = if site.service.access.is_public(Permission::Get) { "public" } else { "private" };
     response
         .with(ETAG, header(&quoted(tag)))
         .with(LAST_MODIFIED, header(&httpdate::fmt_http_date(modified)))
-        .with(CACHE_CONTROL, header(&format!("public, max-age={}", site.service.max_age_s)))
+        .with(CACHE_CONTROL, header(&format!("{who}, max-age={}", site.service.max_age_s)))
 }
 
 fn quoted(tag: &str) -> String {

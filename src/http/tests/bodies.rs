@@ -86,6 +86,19 @@ fn bodies_end_early_where_nobody_wants_more() {
 }
 
 #[test]
+fn a_client_that_sends_all_first_reads_the_refusal() {
+    let server = Server::start(Limits { max_body_bytes: 1000, ..patient() });
+    let large = vec![b'x'; 20 << 20];
+    for request in [post(&length(&large), &large), post("Transfer-Encoding: chunked\r\n", &chunked(&large, 1 << 20))] {
+        let mut stream = server.connect();
+        stream.write_all(&request).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = read_to_end(stream);
+        assert_eq!(status_of(&answer), 413, "{answer}");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_or_stalls_is_let_go() {
     let server = Server::start(Limits { read_timeout: Duration::from_millis(50), ..patient() });
     let answer = server.exchange(&post("Content-Length: 9\r\n", b"123"));
