@@ -18,8 +18,8 @@ use crate::transform::{SourcePath, Task, Transformation, VariantId};
 
 /// How long a job belongs to who took it. It is renewed long before; so if nobody does, they are dead.
 const LEASE: Duration = Duration::from_secs(10);
-/// How soon a job that did not succeed may be taken again.
-const RETRY: Duration = Duration::from_secs(1);
+/// How soon a job that found no room, or a storage that fails, may be taken again.
+const RETRY: Duration = Duration::from_secs(5);
 /// How often the queue is looked at without a reason: others may have added to it, or died.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked at whether what was made is on disk, and for how long at most.
@@ -216,7 +216,7 @@ impl EagerWorker {
     fn end_jobs(&mut self, service: &Service) {
         self.running.retain(|source, running| match &running.told {
             Some(told) if told.is_failed => {
-                service.renew_job(source, RETRY);
+                service.retry_job(source);
                 false
             }
             Some(told) => {
@@ -229,7 +229,7 @@ impl EagerWorker {
             }
             None => {
                 if running.renewed.elapsed() > LEASE / 3 {
-                    service.renew_job(source, LEASE);
+                    service.renew_job(source);
                     running.renewed = Instant::now();
                 }
                 true
@@ -244,7 +244,7 @@ impl Tally {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match made.as_ref().map_err(|error| &**error) {
             Ok(_) => told.made.push(id),
-            Err(ServiceError::Busy | ServiceError::Interrupted | ServiceError::Store(_)) => told.is_failed = true,
+            Err(ServiceError::Busy | ServiceError::Store(_)) => told.is_failed = true,
             // It is never going to be made.
             Err(error) => tracing::info!("an eager transformation of {}: {}", self.source, super::chain(error)),
         }
@@ -280,16 +280,19 @@ impl Service {
         Ok(answers.filter(|answer| !self.cache.is_on_disk(&answer.id)).collect())
     }
 
-    fn renew_job(&self, source: &str, time: Duration) {
-        if let Err(error) = self.eager.index.renew_job(source, now_us(time)) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a job may be done twice");
-        }
+    // An index that fails has said so in the log. The job is taken again when its lease is over.
+
+    fn renew_job(&self, source: &str) {
+        let _ = self.eager.index.renew_job(source, now_us(LEASE));
+    }
+
+    /// Puts a job back, as if it had never been taken.
+    fn retry_job(&self, source: &str) {
+        let _ = self.eager.index.push_job(source, now_us(RETRY));
     }
 
     fn end_job(&self, source: &str) {
-        if let Err(error) = self.eager.index.end_job(source) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a job may be done twice");
-        }
+        let _ = self.eager.index.end_job(source);
     }
 }
 
