@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::{Method, Version};
 
 mod receiving;
+mod sending;
 
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
@@ -17,12 +18,13 @@ use super::head::{Head, HeadParser};
 use super::log;
 use super::pool::{Claim, answer_at_once, dress, overloaded};
 use super::request::Request;
-use super::response::{Body, Message, Persistence, Response};
+use super::response::{Message, Persistence, Response};
 use super::shared::{FAR, READ_BYTES, STOP_GRACE, Shared};
 use super::slots::Token;
 use super::socket::Socket;
 use super::unsent::Held;
 use receiving::Receiving;
+use sending::{Next, Sending};
 
 /// Requests that one connection may have answered, and reads of a body that it may have dropped, before others get
 /// their turn.
@@ -79,28 +81,6 @@ struct Exchange {
     is_body_wanted: bool,
     /// Who may answer it; `None` once nobody but the handler can.
     claim: Option<Claim>,
-}
-
-/// An answer and how much of it is out.
-struct Sending {
-    id: u64,
-    head: Vec<u8>,
-    body: Body,
-    n_sent: usize,
-    /// How much of it was taken in the present stretch of time.
-    n_taken: u64,
-    /// The part in what slow clients keep in memory; none as long as nothing had to wait.
-    held: Option<Held>,
-    next: Next,
-}
-
-/// What happens to the connection after an answer.
-#[derive(Clone, Copy)]
-enum Next {
-    /// The next request is behind so many unread bytes of a body.
-    Request(u64),
-    Linger,
-    Close,
 }
 
 /// How a turn ended.
@@ -401,50 +381,6 @@ impl Connection {
         self.start_sending(id, message, Next::Linger, shared);
     }
 
-    fn start_sending(&mut self, id: u64, message: Message, next: Next, shared: &Shared) {
-        let Message { head, body } = message;
-        let sending = Sending { id, head, body, n_sent: 0, n_taken: 0, held: None, next };
-        self.set_state(State::Sending(Box::new(sending)), shared.limits.write_timeout, shared);
-    }
-
-    /// Writes head and body as one stream, in one call if the socket takes it.
-    fn send(&mut self, token: Token, shared: &mut Shared) -> io::Result<Step> {
-        let State::Sending(sending) = &mut self.state else {
-            return Ok(Step::Go);
-        };
-        let written = self.socket.write(&sending.rest()).inspect_err(|error| log::unsent(sending.id, error))?;
-        let Some(n_bytes) = written else {
-            if sending.held.is_none() {
-                sending.held = Some(shared.unsent.hold(token, &sending.body));
-            }
-            return Ok(Step::Stop(Turn::Wait));
-        };
-        sending.n_sent += n_bytes;
-        sending.n_taken += n_bytes as u64;
-        if sending.n_sent < sending.head.len() + sending.body.len() {
-            return Ok(Step::Go);
-        }
-        if let Some(held) = sending.held.take() {
-            shared.unsent.give_back(&held);
-        }
-        match sending.next {
-            Next::Close => return Ok(Step::Stop(Turn::Close)),
-            Next::Request(0) => self.await_request(shared),
-            Next::Request(n_bytes) => {
-                self.set_state(State::Skipping(n_bytes), shared.limits.skip_timeout, shared);
-            }
-            Next::Linger => {
-                self.buffer = Vec::new();
-                let lingering = State::Lingering { n_left: shared.limits.max_linger_bytes, n_in_stretch: 0 };
-                self.set_state(lingering, shared.limits.linger_timeout, shared);
-                if !self.socket.end_writing() {
-                    return Ok(Step::Stop(Turn::Close));
-                }
-            }
-        }
-        Ok(Step::Go)
-    }
-
     fn await_request(&mut self, shared: &Shared) {
         self.set_state(State::Idle, shared.idle_timeout(), shared);
         if self.buffer.is_empty() {
@@ -453,35 +389,6 @@ impl Connection {
             // One long head must not weigh on the connection for the rest of its life.
             self.buffer.shrink_to(READ_BYTES);
             self.set_state(State::Head, shared.limits.head_timeout, shared);
-        }
-    }
-
-    fn skip(&mut self, shared: &mut Shared) -> io::Result<Step> {
-        let State::Skipping(n_bytes) = self.state else {
-            return Ok(Step::Go);
-        };
-        let n_wanted = usize::try_from(n_bytes).map_or(READ_BYTES, |n_bytes| n_bytes.min(READ_BYTES));
-        match self.read(n_wanted, shared)? {
-            None => return Ok(Step::Stop(Turn::Wait)),
-            Some(0) => return Ok(Step::Stop(Turn::Close)),
-            Some(n_read) if n_read as u64 == n_bytes => self.await_request(shared),
-            Some(n_read) => self.state = State::Skipping(n_bytes - n_read as u64),
-        }
-        Ok(Step::Go)
-    }
-
-    fn linger(&mut self, shared: &mut Shared) -> io::Result<Step> {
-        let State::Lingering { n_left, n_in_stretch } = self.state else {
-            return Ok(Step::Go);
-        };
-        match self.read(READ_BYTES, shared)? {
-            None => Ok(Step::Stop(Turn::Wait)),
-            Some(n_read) if n_read > 0 && (n_read as u64) < n_left => {
-                let n_read = n_read as u64;
-                self.state = State::Lingering { n_left: n_left - n_read, n_in_stretch: n_in_stretch + n_read };
-                Ok(Step::Go)
-            }
-            Some(_) => Ok(Step::Stop(Turn::Close)),
         }
     }
 }
@@ -503,15 +410,6 @@ impl From<Result<Option<Head>, HeadError>> for Received {
             Ok(None) => Self::Part,
             Err(error) => Self::Refused(error),
         }
-    }
-}
-
-impl Sending {
-    /// What is not out yet.
-    fn rest(&self) -> [IoSlice<'_>; 2] {
-        let n_head = self.n_sent.min(self.head.len());
-        let n_body = self.n_sent - n_head;
-        [IoSlice::new(&self.head[n_head..]), IoSlice::new(&self.body[n_body..])]
     }
 }
 
