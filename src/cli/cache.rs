@@ -100,12 +100,13 @@ fn stats(shelf: &Shelf, config: &Config) -> Result<(), String> {
         limit => format!("{}, then the {} go", size(limit), config.cache.strategy.describe()),
     };
     say(format!(
-        "folder    {}\nanswers   {}\nsize      {}\nlimit     {limit}\npurges    {}\n",
+        "folder    {}\nanswers   {}\nsize      {}\nlimit     {limit}\n",
         config.data_path.join("cache").display(),
         totals.records,
-        size(totals.bytes),
-        shelf.generation()
-    ))
+        size(totals.bytes)
+    ))?;
+    // Redis numbers purges by their time.
+    if config.index.0 == IndexChoice::Embedded { say(format!("purges    {}\n", shelf.generation())) } else { Ok(()) }
 }
 
 /// One line an answer: last use, number of uses, bytes, what was done, image.
