@@ -26,6 +26,9 @@ pub use rates::{Rate, Rates};
 pub use redis::{RedisIndex, RedisUrl};
 pub use sqlite::SqliteIndex;
 
+#[cfg(test)]
+pub(crate) use redis::tests::{Redis, server::Storage};
+
 /// A place for all that must be known. Calls may wait, for a disk or for a network, but for the one that says so.
 pub trait Index: Records + Keys + Jobs {
     /// How often it has come back after it could not be reached for a while. What was not written down meanwhile is then

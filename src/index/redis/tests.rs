@@ -16,12 +16,16 @@ const PROMPT: Duration = Duration::from_millis(250);
 
 /// A redis for the tests of this room.
 pub(crate) struct Redis {
-    server: RedisServer,
+    pub(crate) server: RedisServer,
 }
 
 impl Redis {
     pub(crate) fn start() -> Option<Self> {
-        RedisServer::start(Storage::Memory).map(|server| Self { server })
+        Self::start_on(Storage::Memory)
+    }
+
+    pub(crate) fn start_on(storage: Storage) -> Option<Self> {
+        RedisServer::start(storage).map(|server| Self { server })
     }
 
     pub(crate) fn open(&self) -> RedisIndex {

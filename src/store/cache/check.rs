@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use super::complaints::is_away;
 use super::folder::{TEMPORARY, parse_name, remove_leftover};
 use super::{Shelf, format_of};
 use crate::index::{Id, IndexError, Record};
@@ -55,7 +56,7 @@ pub enum CheckError {
 }
 
 impl Shelf {
-    /// The pass at the start of a server; what it finds is logged.
+    /// The pass at the start of a server, and when the index is back after an absence; what it finds is logged.
     pub(super) fn tidy(&self, is_over: &dyn Fn() -> bool) {
         match self.check_all(Depth::Size, is_over) {
             Ok(report) if report.is_clean() => {}
@@ -63,6 +64,8 @@ impl Shelf {
                 "the cache was left in the middle of work: removed {n_bad} records without their file, {n_orphans} \
                  files without a record and {n_unfinished} unfinished files"
             ),
+            // It is done once the index is back.
+            Err(error) if is_away(&error) => {}
             Err(error) => tracing::warn!(error = &error as &dyn Error, "the cache could not be looked through"),
         }
     }
@@ -144,6 +147,7 @@ impl Shelf {
             return Ok(true);
         }
         self.index.remove(&[record.id])?;
+        self.recall.note(id, None);
         if let Some(format) = format_of(&record) {
             self.folder.remove(id, format)?;
         }
