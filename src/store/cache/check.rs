@@ -111,6 +111,7 @@ impl Shelf {
         for (id, format) in files {
             let is_unwanted = || self.index.find(&id.0).is_ok_and(|record| record.is_none());
             if is_unwanted() && remove_leftover(&self.folder.path(&id, format), is_unwanted)? {
+                self.recall.note(&id, None);
                 report.n_orphans += 1;
             }
         }
