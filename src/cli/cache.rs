@@ -1,6 +1,6 @@
 //! `pixlserv cache`: a look into the cache, and a hand in it, while servers use it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use argh::FromArgs;
@@ -67,10 +67,12 @@ struct Clear {}
 struct Verify {}
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+    let environment = Environment::of_process();
     let config = match &arguments.config {
-        Some(path) => Config::load(path, &Environment::of_process()).map_err(|error| describe(&error))?,
-        None => Config::default(),
+        Some(path) => Config::load(path, &environment),
+        None => Config::parse("", Path::new("."), &environment),
     };
+    let config = config.map_err(|error| describe(&error))?;
     let shelf = open(&config)?;
     match &arguments.command {
         Command::Stats(_) => stats(&shelf, &config),
