@@ -48,7 +48,8 @@ fn records_come_and_go_with_their_totals() {
         assert_eq!(index.totals().unwrap(), Totals { records: 2, bytes: 35 });
         let newer = index.insert(&[(record_of(3, "a.jpg", "2", 5, 102), 0)]).unwrap();
         assert_eq!((ids(&newer.gone), newer.gone[0].bytes), (vec![1], 15), "another state of a source takes its place");
-        index.remove(&[[2; 32], [9; 32]]).unwrap();
+        index.insert(&[(record_of(4, "empty.jpg", "1", 0, 103), 0)]).unwrap();
+        index.remove(&[[2; 32], [4; 32], [9; 32]]).unwrap();
         assert_eq!(index.totals().unwrap(), Totals { records: 1, bytes: 5 });
     });
 }

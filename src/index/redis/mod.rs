@@ -4,7 +4,8 @@
 //!
 //! API keys lie where the Go server had them (`keys`). All else is under `pixlserv:`, as `lua/records.lua` and
 //! `lua/generations.lua` say: records in one hash, sorted sets for their orders, totals, purges by source. Names of
-//! sources are values in there, never part of the name of a key.
+//! sources are values in there, never part of the name of a key. A redis that makes room must leave these keys alone:
+//! `maxmemory-policy` is to be `noeviction`, or one of the `volatile-` ones.
 //!
 //! # When redis is away
 //!

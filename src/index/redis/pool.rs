@@ -12,8 +12,9 @@ use super::super::IndexError;
 use super::circuit::Circuit;
 use super::packed::unexpected;
 
-/// Connections at most.
+/// Connections at most, and at least, so that the first request need not wait for one.
 const MAX_CONNECTIONS: u32 = 16;
+const MIN_CONNECTIONS: u32 = 2;
 /// How long the pool tries to connect.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was idle for longer is tried before it is used: redis, or what lies between, may have closed it.
@@ -63,7 +64,7 @@ impl Pool {
     pub(super) fn new(info: ConnectionInfo, circuit: Arc<Circuit>) -> Self {
         let builder = r2d2::Pool::builder()
             .max_size(MAX_CONNECTIONS)
-            .min_idle(Some(0))
+            .min_idle(Some(MIN_CONNECTIONS))
             .test_on_check_out(true)
             .idle_timeout(Some(Duration::from_secs(60)))
             .error_handler(Box::new(NopErrorHandler))
@@ -90,14 +91,9 @@ impl Pool {
     ) -> Result<T, IndexError> {
         self.circuit.permit()?;
         let deadline = Instant::now() + patience.limit();
-        let Ok(mut link) = self.links.get_timeout(patience.limit()) else {
-            let state = self.links.state();
-            // Where all are in use, those who use them find out what is wrong.
-            if state.connections < MAX_CONNECTIONS || state.idle_connections > 0 {
-                self.circuit.open(self.circuit.era(), "no connection was made in time");
-            }
-            return Err(self.circuit.unreachable());
-        };
+        // That no connection was made so soon may be due to a long way: the watcher has more patience, and decides.
+        let mut link = self.links.get_timeout(patience.limit()).map_err(|_| self.circuit.unreachable())?;
+        self.circuit.permit()?;
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let result = limit(&link.connection, left).and_then(|()| work(&mut link.connection));
         link.used = Instant::now();

@@ -35,9 +35,7 @@ impl Records for RedisIndex {
     }
 
     fn is_purged_since(&self, source: &str, generation: u64) -> Result<bool, IndexError> {
-        let mut script = scripts::IS_PURGED.prepare_invoke();
-        script.arg(source).arg(generation.min(MAX));
-        self.shared.pool.ask(Patience::Request, |connection| script.invoke(connection))
+        self.ask_purged(Patience::Request, source, generation)
     }
 
     fn purges(&self) -> Result<Purges, IndexError> {
@@ -177,10 +175,16 @@ impl RedisIndex {
     fn confirm_purge(&self, source: &str, generation: u64, stored: Instant) -> Result<(), IndexError> {
         let timing = &self.shared.timing;
         thread::sleep((timing.lease + timing.margin).saturating_sub(stored.elapsed()));
-        if self.is_purged_since(source, generation - 1)? {
+        if self.ask_purged(Patience::Background, source, generation - 1)? {
             return Ok(());
         }
         Err(IndexError::Redis { message: "redis has lost the purge; ask for it once more".to_owned() })
+    }
+
+    fn ask_purged(&self, patience: Patience, source: &str, generation: u64) -> Result<bool, IndexError> {
+        let mut script = scripts::IS_PURGED.prepare_invoke();
+        script.arg(source).arg(generation.min(MAX));
+        self.shared.pool.ask(patience, |connection| script.invoke(connection))
     }
 
     fn select(&self, order: &str, from: &[u8], limit: usize) -> Result<Vec<Record>, IndexError> {
