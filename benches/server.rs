@@ -20,7 +20,7 @@ impl Server {
         let config = folder.path().join("bench.yaml");
         let images = concat!(env!("CARGO_MANIFEST_DIR"), "/config/images");
         let text = format!(
-            "local-path: {images}\ndata-path: {}\nlisten: 127.0.0.1:0\ncache: {{enabled: No}}\n",
+            "local-path: {images}\ndata-path: {}\nlisten: 127.0.0.1:0\ncache: {{enabled: No}}\nthrottling-rate: 0\n",
             folder.path().display()
         );
         std::fs::write(&config, text).expect("a configuration");

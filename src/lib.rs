@@ -12,15 +12,16 @@
 //!
 //! | room | what happens there |
 //! |---|---|
-//! | [`cli`] | `run`, `check`, `cache`, `transform`; only `main` exits |
+//! | [`cli`] | `run`, `check`, `api-key`, `cache`, `transform`; only `main` exits |
 //! | [`config`] | the YAML file and the environment become a `Config` whose every field is valid |
 //! | [`http`] | the front door: one loop for all connections, framing, bounds; routes and headers |
 //! | [`service`] | one line per room; what many wait for is made once, and not before there is room |
+//! | [`access`] | may they: API keys, signatures of uploads, rates |
 //! | [`transform`] | what was asked: URL grammar, named transformations, names of sources |
 //! | [`plan`] | exact numbers: which region, which size, which orientation |
 //! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → encode |
-//! | [`store`] | what is kept: sources on the local disk; answers in the cache |
-//! | [`index`] | what is known of cached answers, in SQLite |
+//! | [`store`] | what is kept: sources, and new ones, on the local disk; answers in the cache |
+//! | [`index`] | what is known of cached answers, keys, and work to be done: in SQLite, or in redis for several servers |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
 //!
 //! # What holds everywhere
@@ -33,16 +34,21 @@
 //! - The cache fails no request, and writes to the disk by a thread of its own.
 //! - Everything from outside has a bound, and every decode is walled against panics.
 //!
-//! # The two paths
+//! # The three paths
 //!
 //! A request: [`http`] reads and checks a head, `http::routes` parses the URL, [`service::find_image`] looks for the
 //! source, which is enough for a 304; [`service::get_image`] brings the image from the cache, or has its source read, a
 //! plan made and the pipeline run. What is in memory is answered by the loop of [`http`] itself; what has to wait for a
 //! disk is on the *io* threads, pixels are on the *pixels* threads, one per core.
 //!
+//! An upload: `http::routes` asks for the body, which the loop hands over in pieces; `http::multipart` finds the file in it, and
+//! [`service::Upload`] takes that, proves it sound by a whole decode, and gives it a name. What every upload is wanted as is made
+//! after the answer, from a queue of the index.
+//!
 //! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
 //! turns it for display and encodes it.
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod http;

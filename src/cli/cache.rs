@@ -85,8 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 
 /// Nothing is made where no server has ever kept anything: the path is more likely wrong.
 fn open(config: &Config) -> Result<Shelf, String> {
-    let is_there = config.index.0 != IndexChoice::Embedded || index::embedded_path(config).exists();
-    if !is_there {
+    if !config.data_path.join("cache").exists() {
         return Err(format!(
             "there is no cache in {} yet; name the configuration of the server with --config, and run from its folder",
             config.data_path.display()

@@ -1,5 +1,6 @@
-//! The command line: `run`, `check`, `cache`, `transform`. Only `main` exits; here is what it exits with.
+//! The command line: `run`, `check`, `api-key`, `cache`, `transform`. Only `main` exits; here is what it exits with.
 
+mod api_key;
 mod cache;
 mod check;
 mod index;
@@ -33,6 +34,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
+    ApiKey(api_key::Arguments),
     Cache(cache::Arguments),
     Transform(transform::Arguments),
 }
@@ -66,9 +68,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match parsed.command {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::ApiKey(arguments)) => api_key::run(&arguments),
         Some(Command::Cache(arguments)) => cache::run(&arguments),
         Some(Command::Transform(arguments)) => transform::run(&arguments),
-        None => return wrong_usage("A command is needed: run, check, cache or transform."),
+        None => return wrong_usage("A command is needed: run, check, api-key, cache or transform."),
     };
     finish(result)
 }

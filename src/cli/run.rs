@@ -10,14 +10,15 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{accept, describe, index, log};
+use crate::access::Access;
 #[cfg(feature = "tiny_http")]
 use crate::config::Loop;
-use crate::config::{Config, Environment, ListenAddress};
-use crate::http::routes::{self, Site};
+use crate::config::{Config, Environment, ListenAddress, Origin};
+use crate::http::routes::{self, Cors, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
 use crate::index::Index;
 use crate::pipeline;
-use crate::service::{self, Cache, Counts, GateLimits, Readiness, Service, Workshop};
+use crate::service::{self, Cache, Counts, Eager, EagerWorker, GateLimits, Readiness, Service, Storing, Workshop};
 use crate::store::LocalStorage;
 use crate::store::cache::{CacheOptions, VariantCache};
 
@@ -52,13 +53,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     for sentence in config.unsupported() {
         tracing::warn!("{sentence}");
     }
+    if counts_proxies(&config) {
+        tracing::warn!(
+            "behind a proxy all clients count as one for throttling-rate: name the proxy in trusted-proxies"
+        );
+    }
     let threads_failed = |error| format!("cannot start threads: {error}");
     let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
     let index = index::open(&config)?;
-    let service = Arc::new(service(&config, &io, &index)?);
+    let (service, eager) = service(&config, &io, &index)?;
+    let service = Arc::new(service);
+    eager.start(&service).map_err(threads_failed)?;
     let readiness = Readiness::watch(&service).map_err(threads_failed)?;
     let accel_prefix = config.cache.x_accel_redirect.as_ref().map(|folder| folder.as_str().to_owned());
-    let site = Arc::new(Site { service: Arc::clone(&service), readiness, accel_prefix });
+    let site = Arc::new(Site {
+        service: Arc::clone(&service),
+        readiness,
+        cors: cors(&config),
+        trusted_proxies: config.trusted_proxies.clone(),
+        accel_prefix,
+    });
     let stop = Stop::new().map_err(|error| format!("cannot make a pipe: {error}"))?;
     stop_on_signals(&stop)?;
     raise_open_files();
@@ -67,6 +81,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
         instant: {
             let site = Arc::clone(&site);
             Arc::new(move |request| routes::answer_at_once(&site, request))
+        },
+        dresser: {
+            let site = Arc::clone(&site);
+            Arc::new(move |request, response| routes::dress(&site, request, response))
         },
         queued: Arc::new(move |request, reply| routes::answer(&site, request, reply)),
         threads: io,
@@ -85,7 +103,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn service(config: &Config, io: &Arc<rayon::ThreadPool>, index: &Arc<dyn Index>) -> Result<Service, String> {
+fn service(
+    config: &Config,
+    io: &Arc<rayon::ThreadPool>,
+    index: &Arc<dyn Index>,
+) -> Result<(Service, EagerWorker), String> {
     let n_workers = workers(config);
     let pixels = service::threads("pixels", n_workers, PIXEL_NICENESS);
     let pixels = pixels.map_err(|error| format!("cannot start threads: {error}"))?;
@@ -99,7 +121,9 @@ fn service(config: &Config, io: &Arc<rayon::ThreadPool>, index: &Arc<dyn Index>)
     };
     // Whoever has a source in memory waits: their number is bounded by the gate before.
     let drawing = GateLimits { places: n_workers, bytes, queue: usize::MAX, max_wait };
-    Ok(Service {
+    let (eager, worker) = Eager::new(Arc::clone(index), n_workers);
+    let service = Service {
+        access: Access::new(index, config.authorisation, config.throttling_rate),
         catalog: config.catalog.clone(),
         storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
@@ -107,8 +131,31 @@ fn service(config: &Config, io: &Arc<rayon::ThreadPool>, index: &Arc<dyn Index>)
         max_age_s: config.max_age_s,
         cache: cache(config, index)?,
         workshop: Workshop::new(Arc::clone(io), pixels, reading, drawing),
+        upload: config.upload,
+        storing: Storing::default(),
+        eager,
         counts: Counts::default(),
-    })
+    };
+    Ok((service, worker))
+}
+
+/// Whether it looks as if only a proxy could come here, and all of its clients were counted together.
+fn counts_proxies(config: &Config) -> bool {
+    let is_local =
+        |address: &ListenAddress| matches!(address, ListenAddress::Tcp(address) if address.ip().is_loopback());
+    config.throttling_rate.0 > 0 && config.trusted_proxies.is_empty() && config.listen.iter().all(is_local)
+}
+
+fn cors(config: &Config) -> Cors {
+    let sites = config.cors_allow_origins.iter().filter_map(|origin| match origin {
+        Origin::Site(site) => Some(site.clone()),
+        Origin::Any => None,
+    });
+    match (config.cors_allow_origins.contains(&Origin::Any), sites.collect::<Vec<_>>()) {
+        (true, _) => Cors::Everybody,
+        (false, sites) if sites.is_empty() => Cors::Nobody,
+        (false, sites) => Cors::Sites(sites),
+    }
 }
 
 fn cache(config: &Config, index: &Arc<dyn Index>) -> Result<Cache, String> {
@@ -163,6 +210,9 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: seconds(door.idle_timeout_s),
         write_timeout: seconds(door.write_timeout_s),
         min_write_bytes_per_second: door.min_write_rate,
+        read_timeout: seconds(door.read_timeout_s),
+        min_read_bytes_per_second: door.min_read_rate,
+        max_uploads: door.max_uploads as usize,
         max_unsent_bytes: door.max_unsent_bytes,
         stop_timeout: seconds(door.drain_timeout_s),
         max_requests: door.max_requests as usize,

@@ -23,6 +23,7 @@ impl Config {
         line("max-source-pixels", &self.max_source_pixels);
         line("jpeg-quality", &self.jpeg_quality.get());
         line("max-age", &format!("{} s", self.max_age_s));
+        self.explain_access(&mut text);
         self.explain_cache(&mut text);
         self.explain_bounds(&mut text);
         for (name, transformation) in &self.catalog.named {
@@ -30,7 +31,7 @@ impl Config {
             line(&format!("transformation {}", name.as_str()), &describe(transformation));
         }
         text.push_str("\nread and checked, but not supported yet:\n");
-        self.explain_later(&mut text);
+        push_line(&mut text, "cache.revalidate", &format!("{} s", self.cache.revalidate_s));
         text
     }
 
@@ -60,6 +61,9 @@ impl Config {
         line("http.idle-timeout", &format!("{} s", door.idle_timeout_s));
         line("http.write-timeout", &format!("{} s", door.write_timeout_s));
         line("http.min-write-rate", &format!("{} bytes/s", door.min_write_rate));
+        line("http.read-timeout", &format!("{} s", door.read_timeout_s));
+        line("http.min-read-rate", &format!("{} bytes/s", door.min_read_rate));
+        line("http.max-uploads", &door.max_uploads);
         line("http.max-unsent", &format!("{} bytes", door.max_unsent_bytes));
         line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));
         line("http.max-head-size", &format!("{} bytes", door.max_head_bytes));
@@ -75,17 +79,15 @@ impl Config {
         line("http.loop", &door.r#loop.as_str());
     }
 
-    /// The settings that this version does not act on.
-    fn explain_later(&self, text: &mut String) {
+    fn explain_access(&self, text: &mut String) {
         let mut line = |name: &str, value: &dyn Display| push_line(text, name, value);
-        line("cache.revalidate", &format!("{} s", self.cache.revalidate_s));
-        line("throttling-rate", &per_minute(self.throttling_rate));
-        line("trusted-proxies", &self.trusted_proxies.len());
+        line("throttling-rate", &per_minute(self.throttling_rate.0));
+        line("trusted-proxies", &list(self.trusted_proxies.iter().map(ToString::to_string).collect()));
         line("cors-allow-origins", &list(self.cors_allow_origins.iter().map(ToString::to_string).collect()));
         line("authorisation.get", &yes(self.authorisation.get));
         line("authorisation.upload", &yes(self.authorisation.upload));
-        line("async-uploads", &yes(self.upload.is_async));
         line("require-file-signature", &yes(self.upload.requires_file_signature));
+        line("async-uploads", &yes(self.upload.is_async));
         line("upload-max-file-size", &format!("{} bytes", self.upload.max_file_bytes));
         line("upload-max-pixels", &self.upload.max_pixels);
     }
@@ -93,33 +95,14 @@ impl Config {
     /// What is configured but not supported by this version, a sentence each; the server runs without.
     #[must_use]
     pub fn unsupported(&self) -> Vec<String> {
-        let has = |key| self.written.contains(&key);
-        let named = || self.catalog.named.iter();
-        let names = |wanted: fn(&Transformation) -> bool| -> Vec<&str> {
-            named().filter(|(_, transformation)| wanted(transformation)).map(|(name, _)| name.as_str()).collect()
-        };
         let mut sentences = Vec::new();
         let mut note = |is_used: bool, sentence: String| {
             if is_used {
                 sentences.push(sentence);
             }
         };
-        note(
-            has("throttling-rate") && self.throttling_rate > 0,
-            "`throttling-rate` is not supported yet: requests are not counted".to_owned(),
-        );
-        note(has("trusted-proxies"), "`trusted-proxies` is not supported yet: it serves throttling".to_owned());
-        note(
-            has("cors-allow-origins"),
-            "`cors-allow-origins` is not supported yet: no CORS headers are sent".to_owned(),
-        );
-        let uploads = ["async-uploads", "upload-max-file-size", "upload-max-pixels", "require-file-signature"];
-        let uploads: Vec<String> = uploads.into_iter().filter(|key| has(key)).map(|key| format!("`{key}`")).collect();
-        note(!uploads.is_empty(), format!("{}: uploads are not supported yet", uploads.join(", ")));
-        note(self.authorisation.upload, "`authorisation.upload` has no effect yet: there are no uploads".to_owned());
-        let eager = names(|transformation| transformation.is_eager);
-        note(!eager.is_empty(), format!("`eager` of {} has no effect yet: there are no uploads", eager.join(", ")));
-        let drawn = names(Transformation::draws);
+        let named = self.catalog.named.iter();
+        let drawn: Vec<&str> = named.filter(|(_, named)| named.draws()).map(|(name, _)| name.as_str()).collect();
         note(
             !drawn.is_empty(),
             format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", ")),
@@ -131,11 +114,6 @@ impl Config {
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        if self.authorisation.get {
-            sentences.push(
-                "`authorisation.get: Yes` is not supported yet, and images must not be served without it".to_owned(),
-            );
-        }
         if self.storage.0 != StorageChoice::Local {
             sentences.push(format!("not supported yet: {}; unset one of them to use local disk", self.storage.1));
         }

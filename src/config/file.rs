@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
+use super::network::{ListenAddress, Loop, Origin, UrlFolder};
 use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
+use crate::access::AddressRange;
 use crate::plan::JpegQuality;
 use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};
@@ -79,6 +80,9 @@ pub(super) struct HttpSection {
     pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) write_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) min_write_rate: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) read_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) min_read_rate: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) max_uploads: Option<Number<u32, 1, 100_000>>,
     pub(super) max_unsent: Option<Number<u64, { 1 << 20 }, { 1 << 50 }>>,
     pub(super) drain_timeout: Option<Number<u32, 0, 3600>>,
     pub(super) max_head_size: Option<Number<u32, 1024, { 1 << 20 }>>,

@@ -18,6 +18,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::access::{AddressRange, Authorisation, RequestsPerMinute};
 use crate::plan::JpegQuality;
 use crate::transform::{Catalog, MaxScale, Rules, Text, TextSize, Transformation, TransformationName, Watermark};
 use error::Step;
@@ -26,7 +27,7 @@ use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, TextSect
 pub use cache::Cache;
 pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
 pub use error::{ConfigError, Fault, Position};
-pub use network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
+pub use network::{ListenAddress, Loop, Origin, UrlFolder};
 
 /// Larger files are no configurations.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -63,13 +64,11 @@ pub struct Config {
     /// Settings of the cache.
     pub cache: Cache,
     /// Requests per minute and address; 0 is no limit.
-    pub throttling_rate: u32,
+    pub throttling_rate: RequestsPerMinute,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<AddressRange>,
     /// Sites whose scripts may read answers.
     pub cors_allow_origins: Vec<Origin>,
-    /// Top-level keys that the file has.
-    written: Vec<&'static str>,
 }
 
 /// Bounds of the front door.
@@ -93,6 +92,12 @@ pub struct FrontDoor {
     pub write_timeout_s: u32,
     /// Bytes a second that a client must take of an answer, on average over `write_timeout_s`.
     pub min_write_rate: u64,
+    /// Seconds that a client may send nothing of a body.
+    pub read_timeout_s: u32,
+    /// Bytes a second that a client must send of a body, on average over `read_timeout_s`.
+    pub min_read_rate: u64,
+    /// Uploads that are received at once.
+    pub max_uploads: u32,
     /// Bytes of answers that wait for slow clients.
     pub max_unsent_bytes: u64,
     /// Seconds that running requests have after SIGTERM.
@@ -133,6 +138,9 @@ impl Default for FrontDoor {
             idle_timeout_s: 15,
             write_timeout_s: 10,
             min_write_rate: 2048,
+            read_timeout_s: 10,
+            min_read_rate: 2048,
+            max_uploads: 512,
             max_unsent_bytes: 256 << 20,
             drain_timeout_s: 30,
             max_head_bytes: 16 * 1024,
@@ -141,7 +149,7 @@ impl Default for FrontDoor {
             max_url_bytes: 4096,
             max_skip_bytes: 64 << 10,
             skip_timeout_s: 1,
-            max_linger_bytes: 256 << 10,
+            max_linger_bytes: 64 << 20,
             linger_timeout_s: 1,
             eviction_age_s: 1,
             access_log: true,
@@ -187,15 +195,6 @@ impl Default for Upload {
     }
 }
 
-/// Which operations need an API key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Authorisation {
-    /// Reading images.
-    pub get: bool,
-    /// Uploading images.
-    pub upload: bool,
-}
-
 impl Default for Config {
     /// What an empty file in an empty environment means.
     fn default() -> Self {
@@ -234,7 +233,6 @@ impl Config {
         let invalid = |fault| ConfigError::Invalid { file: "configuration".to_owned(), fault };
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let file: ConfigFile = yaml::read::<Option<ConfigFile>>(text).map_err(invalid)?.unwrap_or_default();
-        let written = written(&file);
         let named = transformations(file.transformations.unwrap_or_default(), text, folder).map_err(invalid)?;
         let rules = Rules {
             allow_custom: flag(file.allow_custom_transformations, true),
@@ -276,10 +274,9 @@ impl Config {
             },
             authorisation: authorisation(file.authorisation.unwrap_or_default()),
             cache: cache_of(file.cache.unwrap_or_default()),
-            throttling_rate: number(file.throttling_rate, 60),
+            throttling_rate: RequestsPerMinute(number(file.throttling_rate, 60)),
             trusted_proxies: file.trusted_proxies.map(|list| list.0).unwrap_or_default(),
             cors_allow_origins: file.cors_allow_origins.map(|list| list.0).unwrap_or_default(),
-            written,
         })
     }
 }
@@ -290,21 +287,6 @@ fn flag(value: Option<file::Flag>, default: bool) -> bool {
 
 fn number<T, const MIN: i64, const MAX: i64>(value: Option<value::Number<T, MIN, MAX>>, default: T) -> T {
     value.map_or(default, |value| value.0.0)
-}
-
-/// Keys that this version reads but does not act on, where the file has them.
-fn written(file: &ConfigFile) -> Vec<&'static str> {
-    let keys = [
-        ("async-uploads", file.async_uploads.is_some()),
-        ("authorisation", file.authorisation.is_some()),
-        ("cors-allow-origins", file.cors_allow_origins.is_some()),
-        ("require-file-signature", file.require_file_signature.is_some()),
-        ("throttling-rate", file.throttling_rate.is_some()),
-        ("trusted-proxies", file.trusted_proxies.is_some()),
-        ("upload-max-file-size", file.upload_max_file_size.is_some()),
-        ("upload-max-pixels", file.upload_max_pixels.is_some()),
-    ];
-    keys.into_iter().filter_map(|(key, is_written)| is_written.then_some(key)).collect()
 }
 
 fn front_door(section: HttpSection) -> FrontDoor {
@@ -319,6 +301,9 @@ fn front_door(section: HttpSection) -> FrontDoor {
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),
         min_write_rate: number(section.min_write_rate, default.min_write_rate),
+        read_timeout_s: number(section.read_timeout, default.read_timeout_s),
+        min_read_rate: number(section.min_read_rate, default.min_read_rate),
+        max_uploads: number(section.max_uploads, default.max_uploads),
         max_unsent_bytes: number(section.max_unsent, default.max_unsent_bytes),
         drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),
         max_head_bytes: number(section.max_head_size, default.max_head_bytes),

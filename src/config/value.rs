@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use super::network::{AddressRange, ListenAddress, Loop, Origin, UrlFolder};
+use super::network::{ListenAddress, Loop, Origin, UrlFolder};
+use crate::access::AddressRange;
 use crate::store::cache::Strategy;
 use crate::transform::{Color, Gravity, Params, SourcePath, TransformationName};
 

@@ -1,4 +1,4 @@
-//! Where other threads leave answers for the loop, and what wakes it.
+//! Where other threads leave answers, and wishes for bodies, for the loop, and what wakes it.
 
 use std::io;
 use std::mem;
@@ -8,13 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::response::Response;
+use super::reply::Outcome;
 use super::slots::Token;
 
 /// Answers that were given and not yet taken. At most one for each connection, which bounds their number.
-#[derive(Debug)]
 pub(super) struct Answers {
-    waiting: Mutex<Vec<(Token, Response)>>,
+    waiting: Mutex<Vec<(Token, Outcome)>>,
     /// Whether the loop has been woken for what is waiting.
     is_woken: AtomicBool,
     wake: OwnedFd,
@@ -26,9 +25,9 @@ impl Answers {
         Ok(Self { waiting: Mutex::default(), is_woken: AtomicBool::new(false), wake })
     }
 
-    /// Leaves an answer for the request that the connection `token` is waiting with.
-    pub(super) fn put(&self, token: Token, response: Response) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((token, response));
+    /// Leaves what becomes of the request that the connection `token` is waiting with.
+    pub(super) fn put(&self, token: Token, outcome: Outcome) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((token, outcome));
         if !self.is_woken.swap(true, Ordering::SeqCst) {
             // Fails only when the counter is at its end, and then the loop is awake.
             let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
@@ -36,7 +35,7 @@ impl Answers {
     }
 
     /// Takes what is waiting. An answer that is put after this wakes the loop again.
-    pub(super) fn take(&self) -> Vec<(Token, Response)> {
+    pub(super) fn take(&self) -> Vec<(Token, Outcome)> {
         self.is_woken.store(false, Ordering::SeqCst);
         mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,10 +1,12 @@
 //! How many connections there may be: in all, from one address, and by the files that the process may open.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
+
+use crate::access::network_of;
 
 /// Open files kept for everything but connections.
 const RESERVED_FILES: u64 = 128;
@@ -83,29 +85,9 @@ fn allowed_connections(wanted: usize, files: u64) -> usize {
     usize::try_from(allowed).map_or(wanted, |allowed| allowed.min(wanted))
 }
 
-/// What counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_ipv6_customer_is_one_address() {
-        let check = |left: &str, right: &str, expected: bool| {
-            let (left, right) = (left.parse().unwrap(), right.parse().unwrap());
-            assert_eq!(network_of(left) == network_of(right), expected, "{left} {right}");
-        };
-        check("2001:db8::1", "2001:db8::ffff:1", true);
-        check("2001:db8::1", "2001:db8:0:1::1", false);
-        check("192.0.2.1", "::ffff:192.0.2.1", true);
-        check("192.0.2.1", "192.0.2.2", false);
-    }
 
     #[test]
     fn shares_are_counted_in_and_out() {

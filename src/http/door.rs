@@ -19,6 +19,7 @@ use super::connection::{Connection, Turn, turn_away};
 use super::limits::Limits;
 use super::listener::Listener;
 use super::pool::Pool;
+use super::reply::Outcome;
 use super::shared::{READ_BYTES, Shared};
 use super::slots::{Slots, Token};
 use super::socket::Socket;
@@ -165,11 +166,17 @@ impl Door {
     }
 
     fn take_answers(&mut self) {
-        for (token, response) in self.shared.answers.take() {
-            if let Some(connection) = self.connections.get_mut(token) {
-                connection.answer(response, &self.shared);
-                self.go_on(token);
+        for (token, outcome) in self.shared.answers.take() {
+            match (self.connections.get_mut(token), outcome) {
+                (Some(connection), Outcome::Answer(response)) => connection.answer(response, &self.shared),
+                (Some(connection), Outcome::Receive(receiver)) => connection.receive_for(receiver, &mut self.shared),
+                (None, Outcome::Answer(_)) => continue,
+                (None, Outcome::Receive(receiver)) => {
+                    self.shared.pool.discard(receiver);
+                    continue;
+                }
             }
+            self.go_on(token);
         }
     }
 
@@ -193,6 +200,9 @@ impl Door {
             self.capacity.leave(connection.peer);
             if let Some(held) = connection.take_held() {
                 self.shared.unsent.give_back(&held);
+            }
+            if let Some(receiver) = connection.take_receiver() {
+                self.shared.pool.discard(receiver);
             }
         }
     }

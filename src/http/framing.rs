@@ -5,7 +5,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 
 use super::error::HeadError;
-use super::request::is_host;
+use super::request::{Request, is_host};
 
 /// How much follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) enum BodyLength {
 }
 
 /// The body that `headers` announce.
-pub(super) fn body_length(headers: &HeaderMap, version: Version, max_bytes: u64) -> Result<BodyLength, HeadError> {
+pub(super) fn body_length(headers: &HeaderMap, version: Version) -> Result<BodyLength, HeadError> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     match (codings.next(), lengths.next()) {
@@ -40,10 +40,17 @@ pub(super) fn body_length(headers: &HeaderMap, version: Version, max_bytes: u64)
             }
             match parse_length(length.as_bytes()).ok_or(HeadError::ContentLength)? {
                 0 => Ok(BodyLength::Zero),
-                length if length > max_bytes => Err(HeadError::BodyTooLarge),
                 length => Ok(BodyLength::Known(length)),
             }
         }
+    }
+}
+
+/// Refuses a body of which it is known that it is too large.
+pub(super) fn check_body(body: BodyLength, max_bytes: u64) -> Result<(), HeadError> {
+    match body {
+        BodyLength::Known(length) if length > max_bytes => Err(HeadError::BodyTooLarge),
+        _ => Ok(()),
     }
 }
 
@@ -82,9 +89,11 @@ fn has_option(headers: &HeaderMap, option: &[u8]) -> bool {
         .any(|word| word.trim_ascii().eq_ignore_ascii_case(option))
 }
 
-/// Whether the client holds its body back until told to go on.
-pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get_all(EXPECT).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+/// Whether the client holds its body back until told to go on. HTTP/1.0 does not know of it.
+pub(super) fn expects_continue(request: &Request) -> bool {
+    let mut expectations = request.headers.get_all(EXPECT).iter();
+    request.version != Version::HTTP_10
+        && expectations.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 #[cfg(test)]
@@ -106,12 +115,12 @@ mod tests {
     fn lengths_are_digits_and_countable() {
         let check = |text: &'static str, expected: Result<BodyLength, HeadError>| {
             let headers = map(&[("content-length", text)]);
-            assert_eq!(body_length(&headers, Version::HTTP_11, 1 << 40), expected, "{text:?}");
+            assert_eq!(body_length(&headers, Version::HTTP_11), expected, "{text:?}");
         };
         check("0", Ok(BodyLength::Zero));
         check("0000000000000000005", Ok(BodyLength::Known(5)));
         check("1000000000000", Ok(BodyLength::Known(1_000_000_000_000)));
-        check("9223372036854775807", Err(HeadError::BodyTooLarge));
+        check("9223372036854775807", Ok(BodyLength::Known(i64::MAX as u64)));
         let bad = ["", "-1", "+3", "3,3", "3 3", "x", "0x5", "1e3", "5.", "9223372036854775808"];
         for text in bad.into_iter().chain(["18446744073709551615", "18446744073709551616", "00000000000000000005"]) {
             check(text, Err(HeadError::ContentLength));
@@ -121,7 +130,7 @@ mod tests {
     #[test]
     fn codings_are_chunked_alone() {
         let check = |fields: &[(&'static str, &'static str)], version, expected| {
-            assert_eq!(body_length(&map(fields), version, 9), expected, "{fields:?} {version:?}");
+            assert_eq!(body_length(&map(fields), version), expected, "{fields:?} {version:?}");
         };
         let coding = "transfer-encoding";
         check(&[(coding, "chunked")], Version::HTTP_11, Ok(BodyLength::Chunked));
@@ -135,7 +144,18 @@ mod tests {
         check(&[(coding, "chunked"), (length, "5")], Version::HTTP_11, Err(HeadError::ContentLength));
         check(&[(coding, "x"), (length, "0")], Version::HTTP_10, Err(HeadError::ContentLength));
         check(&[(length, "5"), (length, "5")], Version::HTTP_11, Err(HeadError::ContentLength));
-        check(&[(length, "10")], Version::HTTP_11, Err(HeadError::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_body_may_be_so_large() {
+        for (body, expected) in [
+            (BodyLength::Known(9), Ok(())),
+            (BodyLength::Known(10), Err(HeadError::BodyTooLarge)),
+            (BodyLength::Chunked, Ok(())),
+            (BodyLength::Zero, Ok(())),
+        ] {
+            assert_eq!(check_body(body, 9), expected, "{body:?}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl HeadParser {
                     let line = &bytes[self.line_start..self.position - 2];
                     self.line_start = self.position;
                     if self.end_line(line, limits)? {
-                        return self.finish(bytes, limits).map(Some);
+                        return self.finish(bytes).map(Some);
                     }
                 }
                 b'\n' | 0 => return Err(HeadError::Line),
@@ -113,11 +113,11 @@ impl HeadParser {
         Ok(false)
     }
 
-    fn finish(&mut self, bytes: &[u8], limits: &Limits) -> Result<Head, HeadError> {
+    fn finish(&mut self, bytes: &[u8]) -> Result<Head, HeadError> {
         let line = self.request_line.take().ok_or(HeadError::RequestLine)?;
         let headers = parse_headers(&bytes[self.headers_start..self.position], self.n_headers)?;
         framing::check_host(&headers, line.version)?;
-        let body = framing::body_length(&headers, line.version, limits.max_body_bytes)?;
+        let body = framing::body_length(&headers, line.version)?;
         let RequestLine { method, target, version } = line;
         Ok(Head { method, target, version, headers, body, n_bytes: self.position })
     }

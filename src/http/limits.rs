@@ -29,6 +29,12 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// What a client must take on average in each stretch of `write_timeout`; at least one byte.
     pub min_write_bytes_per_second: u64,
+    /// The stretch of time in which a client must send a part of its body.
+    pub read_timeout: Duration,
+    /// What a client must send on average in each stretch of `read_timeout`; at least one byte.
+    pub min_read_bytes_per_second: u64,
+    /// Bodies that are received at once; more are answered 503. At least 1.
+    pub max_uploads: usize,
     /// Bytes of answers that wait for slow clients; above, the slowest are closed.
     pub max_unsent_bytes: u64,
     /// An unread body up to this length is skipped and the connection lives; above, it is closed.
@@ -37,7 +43,7 @@ pub struct Limits {
     pub skip_timeout: Duration,
     /// Bytes read and thrown away before a close, so that the answer is not lost to a reset.
     pub max_linger_bytes: u64,
-    /// How long a close waits for the client's own.
+    /// How long a close waits for the client's own, or for more of what it sends; half a minute in all.
     pub linger_timeout: Duration,
     /// How long running requests may take to finish after the stop.
     pub stop_timeout: Duration,
@@ -65,10 +71,13 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(10),
             min_write_bytes_per_second: 2048,
+            read_timeout: Duration::from_secs(10),
+            min_read_bytes_per_second: 2048,
+            max_uploads: 512,
             max_unsent_bytes: 256 << 20,
             max_skip_bytes: 64 * 1024,
             skip_timeout: Duration::from_secs(1),
-            max_linger_bytes: 256 * 1024,
+            max_linger_bytes: 64 << 20,
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             max_requests: 10_000,

@@ -5,7 +5,7 @@
 //! and has each (`connection`) read and write what its socket takes. A client that is idle or slow costs no thread. A
 //! request whose head is whole and valid (`head`, `framing`) is answered in place where that needs no waiting, and
 //! otherwise on a pool of few threads behind a bounded queue (`pool`), from where, or from wherever its work is done,
-//! the answer comes back (`reply`, `answers`). Every wait has a deadline (`timers`), every buffer a bound (`limits`).
+//! the answer comes back (`reply`, `answers`). A body that is wanted is handed over in pieces (`body`, `receiver`). Every wait has a deadline (`timers`), every buffer a bound (`limits`).
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,9 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 
 mod answers;
+mod body;
 mod capacity;
+mod client;
 pub mod conditional;
 mod connection;
 mod door;
@@ -23,8 +25,10 @@ mod head;
 mod limits;
 mod listener;
 mod log;
+mod multipart;
 mod pool;
 mod range;
+mod receiver;
 mod reply;
 mod request;
 mod response;
@@ -44,6 +48,7 @@ mod unsent;
 pub use error::HeadError;
 pub use limits::Limits;
 pub use listener::{ListenError, Listener};
+pub use receiver::Receiver;
 pub use reply::Reply;
 pub use request::{Request, Target};
 pub use response::{Body, Response};
@@ -55,6 +60,10 @@ pub type Handler = dyn Fn(Arc<Request>, Reply) + Send + Sync;
 /// Answers a request, or leaves it to the [`Handler`]; runs on the loop's own thread, where everybody waits for it.
 pub type InstantHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
+/// Puts an answer into its last shape, whoever gave it: the loop itself among them, as where it is overloaded or a body is
+/// too large. Runs on the loop's own thread.
+pub type Dresser = dyn Fn(&Request, Response) -> Response + Send + Sync;
+
 /// Who answers.
 #[derive(Clone)]
 pub struct Handlers {
@@ -62,6 +71,8 @@ pub struct Handlers {
     pub instant: Arc<InstantHandler>,
     /// Asked for the rest.
     pub queued: Arc<Handler>,
+    /// Has the last word on every answer to a request whose head was valid.
+    pub dresser: Arc<Dresser>,
     /// Where `queued` runs.
     pub threads: Arc<ThreadPool>,
 }

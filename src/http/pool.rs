@@ -2,6 +2,7 @@
 //! cross.
 
 use std::any::Any;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rayon::ThreadPool;
 
 use super::limits::Limits;
-use super::reply::Reply;
+use super::receiver::Receiver;
+use super::reply::{Outcome, Reply, internal_error};
 use super::request::Request;
 use super::response::Response;
-use super::{Handler, InstantHandler};
+use super::{Dresser, Handler, InstantHandler};
 
 /// The threads that handlers run on.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub(super) struct Pool {
     /// Requests that a handler has or that wait for one.
     load: Arc<AtomicUsize>,
     max_load: usize,
+    /// Bodies that are being received.
+    n_receiving: Arc<AtomicUsize>,
+    max_receiving: usize,
 }
 
 /// A request in the queue. Whoever is first to claim it decides what becomes of it: the thread that begins with it, or
@@ -38,7 +43,13 @@ impl Claim {
 impl Pool {
     /// A queue in front of these threads.
     pub(super) fn new(threads: &Arc<ThreadPool>, limits: &Limits) -> Self {
-        Self { threads: Arc::clone(threads), load: Arc::default(), max_load: limits.max_requests.max(1) }
+        Self {
+            threads: Arc::clone(threads),
+            load: Arc::default(),
+            max_load: limits.max_requests.max(1),
+            n_receiving: Arc::default(),
+            max_receiving: limits.max_uploads.max(1),
+        }
     }
 
     /// Has a thread call the handler; `deliver` gets the answer. `None` if the queue is full.
@@ -46,7 +57,7 @@ impl Pool {
         &self,
         handler: &Arc<Handler>,
         request: &Arc<Request>,
-        deliver: impl FnOnce(Response) + Send + 'static,
+        deliver: impl FnOnce(Outcome) + Send + 'static,
     ) -> Option<Claim> {
         let share = Arc::new(Share::take(&self.load, self.max_load)?);
         let (handler, request) = (Arc::clone(handler), Arc::clone(request));
@@ -59,9 +70,9 @@ impl Pool {
             let id = request.id;
             let reply_share = Arc::clone(&share);
             // Room is made before the client knows, so that its next request finds it.
-            let reply = Reply::new(move |response| {
+            let reply = Reply::new(move |outcome| {
                 reply_share.give_back();
-                deliver(response);
+                deliver(outcome);
             });
             contain(id, || handler(request, reply));
             // An answer that comes later is waited for by others, not by a thread.
@@ -69,16 +80,50 @@ impl Pool {
         });
         Some(claim)
     }
+
+    /// A place among the bodies that are being received; `None` if all are taken.
+    pub(super) fn enter_receiving(&self) -> Option<Share> {
+        Share::take(&self.n_receiving, self.max_receiving)
+    }
+
+    /// Has a thread hand a piece of a body to who takes it, and the end of it after the last; `deliver` is told what then.
+    pub(super) fn hand_over(
+        &self,
+        id: u64,
+        mut receiver: Box<dyn Receiver>,
+        (piece, is_last): (Vec<u8>, bool),
+        deliver: impl FnOnce(Outcome) + Send + 'static,
+    ) {
+        // A panic in it answers 500, by what it drops.
+        let reply = Reply::new(deliver);
+        self.threads.spawn_fifo(move || {
+            contain(id, || match receiver.take(&piece) {
+                ControlFlow::Break(response) => reply.send(response),
+                ControlFlow::Continue(()) if is_last => receiver.end(reply),
+                ControlFlow::Continue(()) => reply.receive(receiver),
+            });
+        });
+    }
+
+    /// Drops who took a body that will not come to its end; what it has kept may be on a disk.
+    pub(super) fn discard(&self, receiver: Box<dyn Receiver>) {
+        self.threads.spawn_fifo(move || drop(receiver));
+    }
 }
 
 /// Answers a request if it can be answered at once; a panic is an answer.
 pub(super) fn answer_at_once(handler: &InstantHandler, request: &Request) -> Option<Response> {
-    contain(request.id, || handler(request)).unwrap_or_else(|| Some(super::reply::internal_error()))
+    contain(request.id, || handler(request)).unwrap_or_else(|| Some(internal_error()))
 }
 
-/// One request's part of the load.
+/// An answer as it is sent to this client; a panic is an answer.
+pub(super) fn dress(dresser: &Dresser, request: &Request, response: Response) -> Response {
+    contain(request.id, || dresser(request, response)).unwrap_or_else(internal_error)
+}
+
+/// A part of a number that has a bound.
 #[derive(Debug)]
-struct Share {
+pub(super) struct Share {
     load: Arc<AtomicUsize>,
     is_held: AtomicBool,
 }

@@ -2,24 +2,39 @@
 
 use http::StatusCode;
 
+use super::receiver::Receiver;
 use super::response::Response;
 
 /// Takes the answer of one request. Dropped without one, as a panic does, it answers 500: nobody waits for ever.
 pub struct Reply(Option<Box<Deliver>>);
 
-type Deliver = dyn FnOnce(Response) + Send;
+type Deliver = dyn FnOnce(Outcome) + Send;
+
+/// What becomes of a request.
+pub(super) enum Outcome {
+    /// It is answered.
+    Answer(Response),
+    /// Its body, or more of it, is wanted first.
+    Receive(Box<dyn Receiver>),
+}
 
 impl Reply {
     /// A reply that `deliver` brings to its client.
-    #[must_use]
-    pub fn new(deliver: impl FnOnce(Response) + Send + 'static) -> Self {
+    pub(super) fn new(deliver: impl FnOnce(Outcome) + Send + 'static) -> Self {
         Self(Some(Box::new(deliver)))
+    }
+
+    /// Asks for the body of the request. Who takes it gives the answer.
+    pub fn receive(mut self, receiver: Box<dyn Receiver>) {
+        if let Some(deliver) = self.0.take() {
+            deliver(Outcome::Receive(receiver));
+        }
     }
 
     /// Sends the answer.
     pub fn send(mut self, response: Response) {
         if let Some(deliver) = self.0.take() {
-            deliver(response);
+            deliver(Outcome::Answer(response));
         }
     }
 }
@@ -27,7 +42,7 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(deliver) = self.0.take() {
-            deliver(internal_error());
+            deliver(Outcome::Answer(internal_error()));
         }
     }
 }
@@ -48,7 +63,10 @@ mod tests {
         let (sender, answers) = channel();
         let reply = || {
             let sender = sender.clone();
-            Reply::new(move |response: Response| sender.send(response.status.as_u16()).unwrap())
+            Reply::new(move |outcome| match outcome {
+                Outcome::Answer(response) => sender.send(response.status.as_u16()).unwrap(),
+                Outcome::Receive(_) => unreachable!("nobody asks for a body"),
+            })
         };
         reply().send(Response::empty(StatusCode::OK));
         drop(reply());

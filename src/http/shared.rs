@@ -43,8 +43,22 @@ impl Shared {
     }
 
     /// What a client must take of its answer in one stretch of `write_timeout`.
-    pub(super) fn least_bytes(&self) -> u64 {
-        let stretch_ms = u64::try_from(self.limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
-        (self.limits.min_write_bytes_per_second.saturating_mul(stretch_ms) / 1000).max(1)
+    pub(super) fn least_taken(&self) -> u64 {
+        least_bytes(self.limits.min_write_bytes_per_second, self.limits.write_timeout)
     }
+
+    /// What a client must send in one stretch of `linger_timeout`, so that its connection is not closed yet.
+    pub(super) fn least_lingered(&self) -> u64 {
+        least_bytes(self.limits.min_read_bytes_per_second, self.limits.linger_timeout)
+    }
+
+    /// What a client must send of its body in one stretch of `read_timeout`.
+    pub(super) fn least_sent(&self) -> u64 {
+        least_bytes(self.limits.min_read_bytes_per_second, self.limits.read_timeout)
+    }
+}
+
+fn least_bytes(bytes_per_second: u64, stretch: Duration) -> u64 {
+    let stretch_ms = u64::try_from(stretch.as_millis()).unwrap_or(u64::MAX);
+    (bytes_per_second.saturating_mul(stretch_ms) / 1000).max(1)
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::service::{DecodeError, ServiceError, StoreError};
+use crate::service::{AccessError, DecodeError, ServiceError, StoreError, UploadError};
 use crate::transform::TransformError;
 
 /// The status of an error and what the client reads.
@@ -10,6 +10,12 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
     let internal = |status, text: &str| (status, text.to_owned());
     // No `_`: a new variant must be decided here.
     match error {
+        ServiceError::Access(AccessError::Denied) => (StatusCode::UNAUTHORIZED, error.to_string()),
+        ServiceError::Access(AccessError::Unknown(_)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        ServiceError::Upload(UploadError::FileTooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        ServiceError::Upload(
+            UploadError::MissingImage | UploadError::TooManyPixels { .. } | UploadError::Signature(_),
+        ) => (StatusCode::BAD_REQUEST, error.to_string()),
         ServiceError::Transform(TransformError::OriginalsForbidden) => (StatusCode::FORBIDDEN, error.to_string()),
         ServiceError::Transform(
             TransformError::Parameters(_)
@@ -20,6 +26,7 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ) => (StatusCode::BAD_REQUEST, error.to_string()),
         ServiceError::Store(StoreError::NotFound(_)) => (StatusCode::NOT_FOUND, error.to_string()),
         ServiceError::Store(StoreError::TooLarge { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        ServiceError::Store(StoreError::Full { .. }) => internal(StatusCode::INSUFFICIENT_STORAGE, "storage full"),
         ServiceError::Store(StoreError::Backend { .. }) => internal(StatusCode::BAD_GATEWAY, "storage unavailable"),
         ServiceError::Decode(DecodeError::Unsupported(_)) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()),
         ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
@@ -28,7 +35,9 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Busy | ServiceError::Store(StoreError::Changing(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
-        ServiceError::Interrupted => internal(StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
+        ServiceError::Interrupted | ServiceError::NoRandomNumbers => {
+            internal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+        }
         ServiceError::OverlaysUnsupported => (StatusCode::NOT_IMPLEMENTED, error.to_string()),
     }
 }

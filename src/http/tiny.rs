@@ -8,6 +8,7 @@
 //! these away.
 
 use std::io::{self, Cursor};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,7 +21,9 @@ use super::error::HeadError;
 use super::framing;
 use super::limits::Limits;
 use super::listener::Listener;
-use super::pool::{Pool, answer_at_once, overloaded};
+use super::pool::{Pool, answer_at_once, dress, overloaded};
+use super::receiver::{BodyError, Receiver};
+use super::reply::{Outcome, Reply};
 use super::request::{Request, Target};
 use super::response::{Body, Response, belongs_to_connection, seal};
 use super::stop::Stop;
@@ -28,6 +31,9 @@ use super::{Handlers, log};
 
 /// How often a loop without requests looks for the stop.
 const ROUND: Duration = Duration::from_millis(100);
+
+/// Bytes of a body that are read at once.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// What the loops share.
 struct Shared {
@@ -59,7 +65,7 @@ pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: H
     thread::scope(|scope| {
         for server in &servers {
             let shared = &shared;
-            scope.spawn(move || receive(server, shared, stop));
+            scope.spawn(move || accept(server, shared, stop));
         }
     });
     let deadline = Instant::now() + limits.stop_timeout;
@@ -69,7 +75,7 @@ pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: H
     Ok(())
 }
 
-fn receive(server: &Server, shared: &Arc<Shared>, stop: &Stop) {
+fn accept(server: &Server, shared: &Arc<Shared>, stop: &Stop) {
     while !stop.is_requested() {
         match server.recv_timeout(ROUND) {
             Ok(Some(request)) => take(shared, request),
@@ -99,9 +105,9 @@ fn take(shared: &Arc<Shared>, client: tiny_http::Request) {
     let client = Arc::new(Mutex::new(Some(client)));
     let deliver = {
         let (shared, client, request) = (Arc::clone(shared), Arc::clone(&client), Arc::clone(&request));
-        move |response| {
+        move |outcome| {
             if let Some(client) = taken(&client) {
-                send(&shared, client, &request, response, start);
+                go_on(shared, client, request, outcome, start);
             }
         }
     };
@@ -109,6 +115,41 @@ fn take(shared: &Arc<Shared>, client: tiny_http::Request) {
         && let Some(client) = taken(&client)
     {
         send(shared, client, &request, overloaded(), start);
+    }
+}
+
+/// Sends an answer, or reads the body first: here, on a thread of the pool, for as long as the client takes.
+fn go_on(shared: Arc<Shared>, mut client: tiny_http::Request, request: Arc<Request>, outcome: Outcome, start: Instant) {
+    match outcome {
+        Outcome::Answer(response) => send(&shared, client, &request, response, start),
+        Outcome::Receive(receiver) => match receive(&mut client, receiver, shared.limits.max_body_bytes) {
+            ControlFlow::Continue(receiver) => {
+                receiver.end(Reply::new(move |outcome| go_on(shared, client, request, outcome, start)));
+            }
+            ControlFlow::Break(response) => send(&shared, client, &request, response, start),
+        },
+    }
+}
+
+/// Hands the body over.
+fn receive(
+    client: &mut tiny_http::Request,
+    mut receiver: Box<dyn Receiver>,
+    max_bytes: u64,
+) -> ControlFlow<Response, Box<dyn Receiver>> {
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut n_bytes = 0;
+    loop {
+        let n_read = match client.as_reader().read(&mut piece) {
+            Ok(0) => return ControlFlow::Continue(receiver),
+            Ok(n_read) => n_read,
+            Err(_) => return ControlFlow::Break(BodyError::Chunk.response()),
+        };
+        n_bytes += n_read as u64;
+        if n_bytes > max_bytes {
+            return ControlFlow::Break(BodyError::TooLarge.response());
+        }
+        receiver.take(&piece[..n_read])?;
     }
 }
 
@@ -138,12 +179,13 @@ fn read(client: &tiny_http::Request, id: u64, limits: &Limits) -> Result<Request
         headers.try_append(name, value).map_err(|_| HeadError::TooLarge)?;
     }
     framing::check_host(&headers, version)?;
-    framing::body_length(&headers, version, limits.max_body_bytes)?;
+    framing::check_body(framing::body_length(&headers, version)?, limits.max_body_bytes)?;
     let peer = client.remote_addr().map(|address| address.ip().to_canonical());
     Ok(Request { id, peer, method, target, version, headers })
 }
 
 fn send(shared: &Shared, client: tiny_http::Request, request: &Request, response: Response, start: Instant) {
+    let response = dress(&*shared.handlers.dresser, request, response);
     if shared.limits.access_log {
         log::answered(request, response.status, response.body.len(), start);
     }

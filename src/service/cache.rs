@@ -159,6 +159,11 @@ impl Cache {
         }
     }
 
+    /// Whether an answer is on disk, as the index says.
+    pub(super) fn is_on_disk(&self, id: &VariantId) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.has(id))
+    }
+
     /// What is wrong with the cache, if something is.
     pub(super) fn check(&self) -> Result<(), String> {
         self.disk.as_ref().map_or(Ok(()), |disk| disk.check().map_err(|error| super::chain(&error)))

@@ -2,8 +2,8 @@
 //! Each step runs where it belongs: reading on the io threads, pixels on a pool with one thread per core. What waits in
 //! between holds neither a thread nor the source.
 
-use std::io;
 use std::sync::Arc;
+use std::{io, mem};
 
 use rayon::ThreadPool;
 use rustix::process::setpriority_process;
@@ -13,7 +13,7 @@ use super::cache::MakeLead;
 use super::flights::Flights;
 use super::gate::{Busy, Gate, GateLimits, Ticket};
 use super::{Answer, Image, Made, MadeImage, Origin, Service, ServiceError, StoreError};
-use crate::pipeline::{self, codec};
+use crate::pipeline::{self, Encoded, codec};
 use crate::plan::Plan;
 use crate::transform::{Task, VariantId};
 
@@ -24,13 +24,13 @@ const READ_TRIES: usize = 3;
 #[derive(Debug)]
 pub struct Workshop {
     /// Threads that may wait for disks and networks.
-    io: Arc<ThreadPool>,
+    pub(super) io: Arc<ThreadPool>,
     /// Threads that decode, resize and encode.
-    pixels: ThreadPool,
+    pub(super) pixels: ThreadPool,
     /// In front of reading: bounds the sources in memory.
-    reading: Arc<Gate>,
+    pub(super) reading: Arc<Gate>,
     /// In front of the pixels: bounds what they take in memory.
-    drawing: Arc<Gate>,
+    pub(super) drawing: Arc<Gate>,
     pub(super) flights: Arc<Flights<(VariantId, u64), Made>>,
 }
 
@@ -60,26 +60,35 @@ pub fn threads(kind: &'static str, n_threads: usize, niceness: i32) -> io::Resul
         .map_err(io::Error::other)
 }
 
-/// One image on its way.
+/// A source on its way to the answers that are wanted of it: one decode for all of them.
 pub(super) struct Job {
     pub(super) service: Arc<Service>,
-    pub(super) answer: Answer,
+    /// At least one; all of the same source and the same state of it. The original is wanted alone.
+    pub(super) wanted: Vec<Wanted>,
     /// Of the cache, when the work began.
     pub(super) generation: u64,
+}
+
+/// An answer, and who waits for it.
+pub(super) struct Wanted {
+    pub(super) answer: Answer,
     pub(super) lead: MakeLead,
 }
 
 /// A source in memory and what is to be done with it.
-enum Prepared {
-    Original(Image),
-    Draw { source: Vec<u8>, plan: Plan, bytes: u64 },
+struct Prepared {
+    source: Vec<u8>,
+    drawn: Vec<(Wanted, Plan)>,
+    /// What its pixels need.
+    bytes: u64,
 }
 
 impl Job {
-    /// Begins; the requests that wait for the image are told of its end.
+    /// Begins; the requests that wait for the images are told of their end.
     pub(super) fn start(self) {
         let service = Arc::clone(&self.service);
-        service.workshop.reading.enter(self.answer.version.size_bytes, move |entered| match entered {
+        let n_bytes = self.wanted.first().map_or(0, |wanted| wanted.answer.version.size_bytes);
+        service.workshop.reading.enter(n_bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
             Ok(ticket) => {
                 let service = Arc::clone(&self.service);
@@ -89,88 +98,131 @@ impl Job {
     }
 
     fn read(mut self, reading: Ticket) {
-        match self.prepare() {
-            Err(error) => self.fail(error),
-            Ok(Prepared::Original(image)) => {
-                // For the disk it is there already.
-                self.service.cache.remember(&self.answer, &image, self.generation);
-                let made = self.made(image);
-                self.lead.end(made);
+        let source = match self.read_source() {
+            Ok(source) => source,
+            Err(error) => return self.fail(error),
+        };
+        if self.wanted.iter().all(|wanted| matches!(wanted.answer.task, Task::Original)) {
+            return self.give_original(source);
+        }
+        let Some(Prepared { source, drawn, bytes }) = self.prepare(source) else {
+            return;
+        };
+        let service = Arc::clone(&self.service);
+        service.workshop.drawing.enter(bytes, move |entered| {
+            let (wanted, plans): (Vec<_>, Vec<_>) = drawn.into_iter().unzip();
+            self.wanted = wanted;
+            match entered {
+                Err(Busy) => self.fail(ServiceError::Busy),
+                Ok(drawing) => {
+                    let service = Arc::clone(&self.service);
+                    service.workshop.pixels.spawn_fifo(move || self.draw(source, &plans, (reading, drawing)));
+                }
             }
-            Ok(Prepared::Draw { source, plan, bytes }) => {
-                let service = Arc::clone(&self.service);
-                service.workshop.drawing.enter(bytes, move |entered| match entered {
-                    Err(Busy) => self.fail(ServiceError::Busy),
-                    Ok(drawing) => {
-                        let service = Arc::clone(&self.service);
-                        service.workshop.pixels.spawn_fifo(move || self.draw(source, &plan, (reading, drawing)));
-                    }
-                });
+        });
+    }
+
+    /// Decides what is to be done; `None` if nothing can be, and all who wait have been told.
+    fn prepare(&mut self, source: Vec<u8>) -> Option<Prepared> {
+        let header = codec::probe(&source, self.service.limits);
+        let mut drawn = Vec::new();
+        let mut output_bytes = 0;
+        for wanted in mem::take(&mut self.wanted) {
+            // Dropped here, it would tell those who wait of an interruption.
+            let Task::Transform(transformation, scale) = &wanted.answer.task else {
+                continue;
+            };
+            let service = &self.service;
+            let max_output_side = service.catalog.rules.max_output_side;
+            let plan = header.clone().map_err(ServiceError::from).and_then(|header| {
+                Ok(Plan::new(transformation, *scale, &header, service.jpeg_quality, max_output_side)?)
+            });
+            match plan {
+                Ok(plan) => {
+                    output_bytes = output_bytes.max(plan.output_bytes());
+                    drawn.push((wanted, plan));
+                }
+                Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
+        }
+        let bytes = header.map_or(0, |header| header.decoded_bytes) + output_bytes;
+        if drawn.is_empty() { None } else { Some(Prepared { source, drawn, bytes }) }
+    }
+
+    /// The stored bytes, if they are an image at all.
+    fn give_original(mut self, source: Vec<u8>) {
+        let format = match codec::format_of(&source) {
+            Ok(format) => format,
+            Err(error) => return self.fail(error.into()),
+        };
+        let image = Image { format, bytes: Arc::new(source) };
+        for Wanted { answer, lead } in mem::take(&mut self.wanted) {
+            // For the disk it is there already.
+            self.service.cache.remember(&answer, &image, self.generation);
+            lead.end(Ok(made(&answer, image.clone())));
         }
     }
 
-    /// Reads the source and decides what is to be done.
-    fn prepare(&mut self) -> Result<Prepared, ServiceError> {
-        let source = self.read_source()?;
-        let service = &self.service;
-        let (transformation, scale) = match &self.answer.task {
-            Task::Original => {
-                // The stored bytes, if they are an image at all.
-                let format = codec::format_of(&source)?;
-                return Ok(Prepared::Original(Image { format, bytes: Arc::new(source) }));
-            }
-            Task::Transform(transformation, scale) => (transformation, *scale),
-        };
-        let header = codec::probe(&source, service.limits)?;
-        let max_output_side = service.catalog.rules.max_output_side;
-        let plan = Plan::new(transformation, scale, &header, service.jpeg_quality, max_output_side)?;
-        let bytes = header.decoded_bytes + plan.output_bytes();
-        Ok(Prepared::Draw { source, plan, bytes })
-    }
-
-    /// The source as it is now. If it is not what it was when the request came, the answer is for what it is now.
+    /// The source as it is now. If it is not what it was when the request came, the answers are for what it is now.
     fn read_source(&mut self) -> Result<Vec<u8>, ServiceError> {
+        let path = match self.wanted.first() {
+            Some(wanted) => wanted.answer.source.clone(),
+            None => return Err(ServiceError::Interrupted),
+        };
         for _ in 0..READ_TRIES {
-            let found = self.service.storage.find(&self.answer.source)?;
+            let found = self.service.storage.find(&path)?;
             let (version, modified) = (found.version, found.modified);
             let (content, is_whole) = found.read()?;
             if is_whole {
-                if version != self.answer.version {
-                    self.answer = self.answer.with_version(&self.service, version, modified);
+                for wanted in self.wanted.iter_mut().filter(|wanted| wanted.answer.version != version) {
+                    wanted.answer = wanted.answer.with_version(&self.service, version, modified);
                 }
                 return Ok(content);
             }
         }
-        Err(StoreError::Changing(self.answer.source.clone()).into())
+        Err(StoreError::Changing(path).into())
     }
 
-    fn draw(mut self, source: Vec<u8>, plan: &Plan, tickets: (Ticket, Ticket)) {
-        let drawn = pipeline::run(&source, plan);
+    fn draw(self, source: Vec<u8>, plans: &[Plan], tickets: (Ticket, Ticket)) {
+        let (service, generation) = (self.service, self.generation);
+        let mut waiting: Vec<Option<Wanted>> = self.wanted.into_iter().map(Some).collect();
+        let drawn = pipeline::run_all(&source, plans, |number, encoded| {
+            if let Some(wanted) = waiting.get_mut(number).and_then(Option::take) {
+                give(&service, wanted, encoded, generation);
+            }
+        });
         drop(source);
         drop(tickets);
-        match drawn {
-            Err(error) => self.fail(error.into()),
-            Ok(encoded) => {
-                let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
-                let made = self.made(image.clone());
-                if !self.service.cache.keeps() {
-                    return self.lead.end(made);
-                }
-                // Who asks once the answer is told finds it in memory.
-                let remembered = self.service.cache.remember(&self.answer, &image, self.generation);
-                self.lead.tell(made);
-                self.service.cache.write(remembered, self.lead);
+        if let Err(error) = drawn {
+            let error = Arc::new(ServiceError::from(error));
+            for wanted in waiting.into_iter().flatten() {
+                wanted.lead.end(Err(Arc::clone(&error)));
             }
         }
     }
 
-    fn made(&self, image: Image) -> Made {
-        let Answer { tag, modified, .. } = &self.answer;
-        Ok(Arc::new(MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified }))
-    }
-
     fn fail(self, error: ServiceError) {
-        self.lead.end(Err(Arc::new(error)));
+        let error = Arc::new(error);
+        for wanted in self.wanted {
+            wanted.lead.end(Err(Arc::clone(&error)));
+        }
     }
+}
+
+/// Tells who waits, and keeps the answer.
+fn give(service: &Service, wanted: Wanted, encoded: Encoded, generation: u64) {
+    let Wanted { answer, mut lead } = wanted;
+    let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
+    if !service.cache.keeps() {
+        return lead.end(Ok(made(&answer, image)));
+    }
+    // Who asks once the answer is told finds it in memory.
+    let remembered = service.cache.remember(&answer, &image, generation);
+    lead.tell(Ok(made(&answer, image)));
+    service.cache.write(remembered, lead);
+}
+
+fn made(answer: &Answer, image: Image) -> Arc<MadeImage> {
+    let Answer { tag, modified, .. } = answer;
+    Arc::new(MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified })
 }

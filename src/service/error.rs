@@ -1,14 +1,22 @@
 //! What can go wrong on the way through the rooms.
 
+use super::UploadError;
 use crate::transform::TransformError;
 
 // Causes that `http` tells apart; it does not know the rooms that they come from.
+pub use crate::access::AccessError;
 pub use crate::pipeline::DecodeError;
 pub use crate::store::StoreError;
 
 /// One variant per room that can refuse.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
+    /// They may not.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The upload is not as it must be.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     /// The request is against the rules, or its answer would be too large.
     #[error(transparent)]
     Transform(#[from] TransformError),
@@ -24,6 +32,9 @@ pub enum ServiceError {
     /// The work on the image ended without a result; the log has the panic.
     #[error("the work on the image was interrupted")]
     Interrupted,
+    /// The system has no random numbers, so that no name can be made.
+    #[error("the system gives no random numbers")]
+    NoRandomNumbers,
     /// The transformation has a watermark or texts.
     #[error("watermarks and texts are not supported yet")]
     OverlaysUnsupported,

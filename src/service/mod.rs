@@ -1,39 +1,50 @@
 //! The corridor between the rooms: one line per room. Knows nothing of HTTP.
 //!
 //! An image is found (`find_image`: what is it called, is it there?), taken from the cache (`cache`, `hot`) or made
-//! (`cold`), once for all who wait for it (`flights`), and not before there is room for it (`gate`).
+//! (`cold`), once for all who wait for it (`flights`), and not before there is room for it (`gate`). An upload is received
+//! and proved sound (`upload`), and what it is always wanted as is made from it (`eager`).
 
 mod cache;
 mod cold;
+mod eager;
 mod error;
 mod flights;
 mod gate;
 mod hot;
 mod ready;
+mod storing;
+mod upload;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::access::{Access, ApiKey, Permission};
+use crate::config;
 use crate::pipeline::Limits;
 use crate::plan::JpegQuality;
 use crate::raster::Format;
 use crate::store::cache::Purge;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, SourceVersion, Spec, Task, Variant, VariantId};
-use cold::Job;
+use cold::{Job, Wanted};
 use flights::Role;
 
 pub use cache::Cache;
 pub use cold::{Workshop, threads};
-pub use error::{DecodeError, ServiceError, StoreError, chain};
+pub use eager::{Eager, EagerWorker};
+pub use error::{AccessError, DecodeError, ServiceError, StoreError, chain};
 pub use gate::GateLimits;
 pub use ready::Readiness;
+pub use storing::Storing;
+pub use upload::{Upload, UploadError, Uploaded};
 
 /// Everything that answers are made with; shared by all requests.
 #[derive(Debug)]
 pub struct Service {
+    /// Who may do what.
+    pub access: Access,
     /// What may be asked for.
     pub catalog: Catalog,
     /// Where sources are.
@@ -48,6 +59,12 @@ pub struct Service {
     pub cache: Cache,
     /// Where images are made.
     pub workshop: Workshop,
+    /// What an upload may be.
+    pub upload: config::Upload,
+    /// Uploads on their way into the storage.
+    pub storing: Storing,
+    /// What is made of uploads without being asked for.
+    pub eager: Eager,
     /// Where answers came from.
     pub counts: Counts,
 }
@@ -64,6 +81,8 @@ pub struct Counts {
 /// A request for an image, all parts of it valid.
 #[derive(Clone, Debug)]
 pub struct ImageRequest {
+    /// Who asks.
+    pub key: Option<ApiKey>,
     /// What is to be done.
     pub spec: Spec,
     /// With which source.
@@ -136,6 +155,7 @@ type Made = Result<Arc<MadeImage>, Arc<ServiceError>>;
 /// # Errors
 /// If the rules forbid it, the source is not there, or the storage fails.
 pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, ServiceError> {
+    service.access.permit(request.key.as_ref(), Permission::Get)?;
     let task = service.task(request)?;
     let Found { version, modified, .. } = service.storage.find(&request.source)?;
     let last_purge = service.cache.last_purge(&request.source);
@@ -145,6 +165,7 @@ pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, S
 /// As [`find_image`], where that needs no waiting for a disk or a network; `None` if it may.
 #[must_use]
 pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<Answer> {
+    service.access.permit_at_once(request.key.as_ref(), Permission::Get)?.ok()?;
     let task = service.task(request).ok()?;
     let Found { version, modified, .. } = service.storage.find_at_once(&request.source)?;
     let last_purge = service.cache.last_purge_at_once(&request.source)?;
@@ -207,7 +228,7 @@ pub fn get_image(
             let (tag, modified) = (answer.tag, answer.modified);
             lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
         }
-        None => Job { service: Arc::clone(service), answer, generation, lead }.start(),
+        None => Job { service: Arc::clone(service), wanted: vec![Wanted { answer, lead }], generation }.start(),
     }
 }
 
@@ -215,7 +236,7 @@ impl Service {
     /// Ends the work: what was answered is kept first, as far as `timeout` allows; false if it does not.
     pub fn close(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let is_settled = self.workshop.flights.settle(deadline);
+        let is_settled = self.storing.settle(deadline) && self.workshop.flights.settle(deadline);
         self.cache.close(deadline.saturating_duration_since(Instant::now())) && is_settled
     }
 

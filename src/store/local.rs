@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
 
-use super::{Found, StoreError};
+use super::incoming::remove_leftovers;
+use super::{Found, Incoming, StoreError};
 use crate::transform::{SourcePath, SourceVersion};
 
 /// Largest file that is taken into memory; a photograph of 100 megapixels has about 50 MB.
@@ -18,7 +20,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// link can lead out of it, not even one that is swapped in between a check and its use.
 #[derive(Debug)]
 pub struct LocalStorage {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
 }
 
 /// A regular file that was opened but not read.
@@ -39,7 +41,11 @@ impl LocalStorage {
         std::fs::create_dir_all(folder).map_err(describe)?;
         let root = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| describe(error.into()))?;
-        Ok(Self { root })
+        // A folder that may only be read is good for everything but uploads.
+        if let Err(error) = remove_leftovers(folder) {
+            tracing::warn!(%error, "cannot look for unfinished uploads");
+        }
+        Ok(Self { root: Arc::new(root) })
     }
 
     /// Opens a source. Symbolic links are followed inside the folder only.
@@ -57,11 +63,23 @@ impl LocalStorage {
         self.find_resolved(path, ResolveFlags::CACHED).ok()
     }
 
+    /// A new file, which gets its name when it is whole.
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn begin(&self) -> Result<Incoming, StoreError> {
+        Incoming::new(&self.root)
+    }
+
+    #[cfg(test)]
+    pub(super) fn root(&self) -> &Arc<OwnedFd> {
+        &self.root
+    }
+
     /// Whether the folder is still there.
     /// # Errors
     /// If it was removed, or the disk does not answer.
     pub fn check(&self) -> io::Result<()> {
-        let status = fstat(&self.root)?;
+        let status = fstat(&*self.root)?;
         if status.st_nlink == 0 {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the image folder was removed"));
         }
@@ -72,7 +90,7 @@ impl LocalStorage {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
-        let file = openat2(&self.root, path.as_str(), flags, Mode::empty(), resolve)
+        let file = openat2(&*self.root, path.as_str(), flags, Mode::empty(), resolve)
             .map_err(|error| classify(error.into(), path))?;
         let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {

@@ -1,12 +1,15 @@
 //! Room 6: what is kept. Sources are found by their path; nothing outside of the storage can be named.
 
 pub mod cache;
+mod incoming;
+mod leftover;
 mod local;
 
 use std::time::SystemTime;
 
 use crate::transform::{SourcePath, SourceVersion};
 
+pub use incoming::Incoming;
 pub use local::LocalStorage;
 
 /// Why a stored image cannot be had.
@@ -26,6 +29,15 @@ pub enum StoreError {
     /// The image was written to whenever it was read.
     #[error("{0} is being changed, try again")]
     Changing(SourcePath),
+    /// The storage has no room, or may not be written to.
+    #[error("{operation} failed: no room")]
+    Full {
+        /// What was tried.
+        operation: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The storage itself failed.
     #[error("{operation} failed for {path}")]
     Backend {

@@ -12,5 +12,5 @@ pub use catalog::{Catalog, MaxScale, Rules, Spec, Task, TransformError};
 pub use gravity::Gravity;
 pub use overlay::{Color, Text, TextSize, Transformation, TransformationName, Watermark};
 pub use params::{Cropping, Filter, ParameterError, Params};
-pub use source::{PathError, ScaledPath, SourcePath};
+pub use source::{PathError, RESERVED_PREFIX, ScaledPath, SourcePath};
 pub use variant::{SourceVersion, Variant, VariantId};

@@ -8,6 +8,8 @@ const MAX_PATH_BYTES: usize = 1024;
 const MAX_SEGMENT_BYTES: usize = 255;
 /// First segments that belong to the server itself.
 const RESERVED: [&str; 1] = ["cache"];
+/// How such names begin.
+pub const RESERVED_PREFIX: &str = ".pixlserv-";
 
 /// A relative path of `/`-separated segments: UTF-8, no empty, `.` or `..` segment, no backslash,
 /// no control character, not under a reserved prefix, at most 1,024 bytes.
@@ -34,7 +36,7 @@ pub enum PathError {
     EncodedSlash,
     #[error("invalid image path: '%' must be followed by two hexadecimal digits")]
     Encoding,
-    #[error("invalid image path: names under '{}/' are reserved", RESERVED[0])]
+    #[error("invalid image path: names under '{}/' and such as '{RESERVED_PREFIX}...' are reserved", RESERVED[0])]
     Reserved,
 }
 
@@ -61,7 +63,7 @@ impl SourcePath {
             }
         }
         let first = text.split('/').next().unwrap_or_default();
-        if RESERVED.contains(&first) {
+        if RESERVED.contains(&first) || first.starts_with(RESERVED_PREFIX) {
             return Err(PathError::Reserved);
         }
         Ok(Self(text.to_owned()))
@@ -186,6 +188,7 @@ mod tests {
         check("a%zz", Err(PathError::Encoding));
         check("", Err(PathError::Empty));
         check("cache/a.jpg", Err(PathError::Reserved));
+        check(".pixlserv-a", Err(PathError::Reserved));
         check(&"a".repeat(256), Err(PathError::TooLong));
         check(&"a/".repeat(600), Err(PathError::TooLong));
     }

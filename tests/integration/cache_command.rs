@@ -109,7 +109,7 @@ fn it_says_what_is_wrong() {
     let server = Server::start("cache: {enabled: No}\n");
     let nowhere = complained(&server, &["stats"]);
     assert!(nowhere.contains("there is no cache in") && nowhere.contains("--config"), "{nowhere}");
-    assert!(!server.data().join("index.sqlite").exists(), "looking makes nothing");
+    assert!(!server.data().join("cache").exists(), "looking makes nothing");
     for wrong in [&["cache"][..], &["cache", "nothing"], &["cache", "purge"]] {
         assert_eq!(run_to_end(wrong).status.code(), Some(2), "{wrong:?}");
     }

@@ -267,3 +267,39 @@ proptest! {
         let _ = render(&source, "w_20,h_10,c_p,f_grayscale");
     }
 }
+
+/// Each of several plans, and what all of them together give.
+fn check_all(source: &[u8], parameters: &[&str]) {
+    let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000_000 }).unwrap();
+    let plan = |parameters: &&str| {
+        let transformation = Transformation::plain(parameters.parse().unwrap());
+        Plan::new(&transformation, 1, &header, JpegQuality::default(), 65_535).unwrap()
+    };
+    let plans: Vec<Plan> = parameters.iter().map(plan).collect();
+    let mut all = vec![None; plans.len()];
+    pipeline::run_all(source, &plans, |number, encoded| all[number] = Some(encoded.bytes)).unwrap();
+    for ((plan, together), parameters) in plans.iter().zip(all).zip(parameters) {
+        let alone = pipeline::run(source, plan).unwrap().bytes;
+        assert!(together.as_ref() == Some(&alone), "{parameters}");
+    }
+}
+
+#[test]
+fn several_answers_from_one_decode_are_as_each_alone() {
+    let source = jpeg(|_| {}, &rgb(), ColorType::Rgb);
+    check_all(&source, &["w_20", "w_30,h_30,c_p,g_se,f_grayscale", WHOLE, "h_100"]);
+    check_all(&source, &["w_20"]);
+    let plan = |source: &[u8]| {
+        let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000 }).unwrap();
+        Plan::new(&Transformation::plain("w_9".parse().unwrap()), 1, &header, JpegQuality::default(), 100).unwrap()
+    };
+    let cut = &source[..source.len() / 2];
+    assert!(pipeline::run_all(cut, &[plan(&source)], |_, _| panic!("made of half a picture")).is_err());
+    // Too large to be held as a whole: rows are decoded as they are asked for, for each answer anew.
+    let (width, height) = (60_000, 2_300);
+    let mut giant = Vec::new();
+    let gray: Vec<u8> = (0..u32::from(height)).flat_map(|y| vec![(y / 9) as u8; usize::from(width)]).collect();
+    Encoder::new(&mut giant, 50).encode(&gray, width, height, ColorType::Luma).unwrap();
+    drop(gray);
+    check_all(&giant, &["w_50", "w_100,h_50,c_k,g_se"]);
+}

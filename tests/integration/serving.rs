@@ -31,7 +31,9 @@ fn ready_tells_whether_images_can_be_had() {
     let not_ready = not_ready.expect("the folder is looked at every second");
     assert_eq!((not_ready.text().as_str(), not_ready.header("Retry-After")), ("not ready", Some("1")));
     assert_eq!(server.get("/health").status, 200);
-    assert!(server.log().contains("not ready: storage: the image folder was removed"), "{}", server.log());
+    let reason = "not ready: storage: the image folder was removed";
+    let is_logged = || server.log().contains(reason).then_some(());
+    assert!(poll(Instant::now() + PATIENCE, is_logged).is_some(), "{}", server.log());
 }
 
 #[test]

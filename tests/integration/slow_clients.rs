@@ -9,7 +9,8 @@ use crate::server::{Server, n_files, poll};
 
 /// How many at once.
 const N_CLIENTS: usize = 300;
-const DEADLINES: &str = "http: {head-timeout: 2, idle-timeout: 2, write-timeout: 2, min-write-rate: 100000}\n";
+const DEADLINES: &str =
+    "http: {head-timeout: 2, idle-timeout: 2, write-timeout: 2, min-write-rate: 100000, read-timeout: 2}\n";
 /// When the last of them must be closed, on a machine that has much else to do.
 const END: Duration = Duration::from_secs(20);
 
@@ -63,11 +64,18 @@ fn a_head_that_trickles_is_given_up() {
 #[test]
 fn a_body_that_trickles_is_given_up() {
     let server = Server::start(DEADLINES);
-    // Small enough to be skipped, large enough to never come.
+    // Nobody wants it: small enough to be skipped, large enough to never come.
     let told = outlast(&server, "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", |mut stream| {
         let _ = stream.write(b"x");
     });
-    assert!(told.iter().all(|told| told.starts_with(b"HTTP/1.1 501 ")));
+    assert!(told.iter().all(|told| told.starts_with(b"HTTP/1.1 400 ")));
+    // It is wanted.
+    let head = "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n";
+    let told = outlast(&server, head, |mut stream| {
+        let _ = stream.write(b"x");
+    });
+    assert!(told.iter().all(|told| told.starts_with(b"HTTP/1.1 408 ")));
+    assert_eq!(std::fs::read_dir(server.images()).unwrap().count(), 2, "nothing is left of them");
 }
 
 #[test]

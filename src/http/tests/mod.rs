@@ -3,15 +3,17 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc::{self, Receiver};
+use std::ops::ControlFlow;
+use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Handlers, Limits, Listener, Request, Response, Stop, serve};
+use super::{Handlers, Limits, Listener, Receiver, Reply, Request, Response, Stop, serve};
 
+mod bodies;
 mod bounds;
 mod exchange;
 mod framing;
@@ -76,7 +78,11 @@ fn run(
     let stop = Stop::new().unwrap();
     let handlers = Handlers {
         instant: Arc::new(health),
-        queued: Arc::new(move |request, reply| reply.send(queued(&request))),
+        queued: Arc::new(move |request, reply| match request.target.path.as_str() {
+            "/body" => reply.receive(Box::new(Sum::default())),
+            _ => reply.send(queued(&request)),
+        }),
+        dresser: Arc::new(|_, response| response),
         threads: Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap()),
     };
     let thread = thread::spawn({
@@ -103,10 +109,33 @@ fn answer(request: &Request) -> Response {
     }
 }
 
+/// Takes a body, and answers how long it was and what its bytes are together.
+#[derive(Default)]
+struct Sum {
+    n_bytes: u64,
+    sum: u64,
+}
+
+impl Receiver for Sum {
+    fn take(&mut self, piece: &[u8]) -> ControlFlow<Response> {
+        self.n_bytes += piece.len() as u64;
+        self.sum += piece.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        match piece {
+            b"!23456789" => ControlFlow::Break(Response::text(StatusCode::BAD_REQUEST, "no more")),
+            b"?23456789" => panic!("a piece"),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn end(self: Box<Self>, reply: Reply) {
+        reply.send(Response::text(StatusCode::OK, format!("{} {}", self.n_bytes, self.sum)));
+    }
+}
+
 /// Limits of a server whose every wait is too long for a test to meet by accident.
 fn patient() -> Limits {
     let wait = PATIENCE;
-    Limits { head_timeout: wait, idle_timeout: wait, queue_timeout: wait, ..Limits::default() }
+    Limits { head_timeout: wait, idle_timeout: wait, queue_timeout: wait, read_timeout: wait, ..Limits::default() }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -143,7 +172,7 @@ fn status_of(answer: &str) -> u16 {
 }
 
 /// A handler that waits on `/hold` until let go; also what tells that it waits.
-fn holding() -> (impl Fn(&Request) -> Response + Send + Sync, Receiver<()>, Arc<Barrier>) {
+fn holding() -> (impl Fn(&Request) -> Response + Send + Sync, mpsc::Receiver<()>, Arc<Barrier>) {
     let (sender, started) = mpsc::channel();
     let gate = Arc::new(Barrier::new(2));
     let handler = {

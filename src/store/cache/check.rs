@@ -6,8 +6,9 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
+use super::super::leftover::remove_leftover;
 use super::complaints::is_away;
-use super::folder::{TEMPORARY, parse_name, remove_leftover};
+use super::folder::{TEMPORARY, parse_name};
 use super::{Shelf, format_of};
 use crate::index::{Id, IndexError, Record};
 use crate::raster::Format;

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
+use super::super::leftover::remove;
 use super::{extension_of, format_named};
 use crate::raster::Format;
 use crate::transform::VariantId;
@@ -140,20 +141,6 @@ pub(super) fn parse_name(first: u8, name: &str) -> Option<(VariantId, Format)> {
     Some((VariantId(id), format))
 }
 
-/// Removes a file that nobody is writing; false if somebody is, or if it is gone. `is_unwanted` is asked once nobody can
-/// be writing it any more.
-pub(super) fn remove_leftover(path: &Path, is_unwanted: impl FnOnce() -> bool) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    if file.try_lock().is_err() || !is_unwanted() {
-        return Ok(false);
-    }
-    remove(path)?;
-    Ok(true)
-}
-
 /// A new file, locked. A pass over leftovers may take it for one before the lock is there; after that, none will.
 fn create(path: &Path) -> io::Result<File> {
     for _ in 0..CREATE_TRIES {
@@ -170,13 +157,6 @@ fn fill(mut file: &File, bytes: &[u8], modified: SystemTime, fsync: bool) -> io:
     file.write_all(bytes)?;
     file.set_modified(modified)?;
     if fsync { file.sync_all() } else { Ok(()) }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {

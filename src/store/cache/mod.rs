@@ -226,6 +226,12 @@ impl VariantCache {
         }
     }
 
+    /// Whether an answer is recorded.
+    #[must_use]
+    pub fn has(&self, id: &VariantId) -> bool {
+        self.shelf.index.find(&id.0).is_ok_and(|record| record.is_some())
+    }
+
     /// Whether the file of an answer is there. Never waits: false also where that would need a disk.
     #[must_use]
     pub fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {

@@ -1,20 +1,28 @@
 //! Which path means what, and the answers' headers. The only place that knows URLs.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+mod cors;
+mod upload;
 
-use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{ALLOW, CACHE_CONTROL, ETAG, LAST_MODIFIED, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::client::client_address;
 use super::conditional::{is_not_modified, not_modified};
 use super::range::part_of;
 use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
 use super::status::status;
+use crate::access::{AddressRange, ApiKey, Permission, Throttle};
 use crate::raster::Format;
-use crate::service::{self, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
+use crate::service::{self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
 use crate::transform::{ScaledPath, Spec};
+
+pub use cors::Cors;
 
 /// Where an image came from: `hit`, `miss` or `coalesced`.
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -64,6 +72,11 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// Whether any number of requests may come.
+    const fn is_exempt(&self) -> bool {
+        matches!(self, Self::Health | Self::Ready)
+    }
+
     fn allows(&self, method: &Method) -> bool {
         self.allowed().split(", ").any(|allowed| allowed == method.as_str())
     }
@@ -81,6 +94,10 @@ pub struct Site {
     pub service: Arc<Service>,
     /// What `/ready` tells.
     pub readiness: Arc<Readiness>,
+    /// Whose scripts may read answers.
+    pub cors: Cors,
+    /// Whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<AddressRange>,
     /// The URL path under which a proxy in front of us serves the folder of the cache, if one does; ends with `/`.
     pub accel_prefix: Option<String>,
 }
@@ -90,33 +107,54 @@ pub struct Site {
 #[must_use]
 pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
     let image = match route(site, request) {
+        Routed::Exempt(response) => return Some(response),
+        Routed::Answer(response) => return throttled_at_once(site, request)?.or(Some(response)),
+        Routed::Upload(_) => return None,
         Routed::Image(image) => image,
-        Routed::Answer(response) => return Some(response),
     };
     let answer = service::find_image_at_once(&site.service, &image)?;
     if let Some(response) = unneeded(site, request, &answer) {
         return Some(response);
     }
+    let throttle = &site.service.access.throttle;
+    if !throttle.counts_at_once() {
+        return throttled_at_once(site, request)?;
+    }
     if let Some(place) = accelerated(site, request).and_then(|_| service::place_at_once(&site.service, &answer)) {
-        return Some(elsewhere(site, &answer, &place));
+        return throttled(site, request).or_else(|| Some(elsewhere(site, &answer, &place)));
     }
     let image = service::hot_image(&site.service, &answer)?;
+    if let Some(response) = throttled(site, request) {
+        return Some(response);
+    }
     Some(part_of(show(site, (&answer.tag, answer.modified), image, Origin::Memory), request))
 }
 
 /// Answers any request, at once or when its image is made.
 pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
     let image = match route(site, &request) {
+        Routed::Exempt(response) => return reply.send(response),
+        Routed::Answer(response) => return reply.send(throttled(site, &request).unwrap_or(response)),
+        Routed::Upload(key) => {
+            return match throttled(site, &request) {
+                Some(response) => reply.send(response),
+                None => upload::begin(site, key.as_ref(), &request, reply),
+            };
+        }
         Routed::Image(image) => image,
-        Routed::Answer(response) => return reply.send(response),
     };
-    let answer = match service::find_image(&site.service, &image) {
+    let found = service::find_image(&site.service, &image);
+    if let Some(response) = found.as_ref().ok().and_then(|answer| unneeded(site, &request, answer)) {
+        return reply.send(response);
+    }
+    // A client that has the image may ask for it as often as it likes.
+    if let Some(response) = throttled(site, &request) {
+        return reply.send(response);
+    }
+    let answer = match found {
         Ok(answer) => answer,
         Err(error) => return reply.send(refuse(&request, &error)),
     };
-    if let Some(response) = unneeded(site, &request, &answer) {
-        return reply.send(response);
-    }
     if let Some(place) = accelerated(site, &request).and_then(|_| service::place(&site.service, &answer)) {
         return reply.send(elsewhere(site, &answer, &place));
     }
@@ -135,19 +173,35 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
 /// What a path and a method ask for.
 enum Routed {
     Image(ImageRequest),
+    Upload(Option<ApiKey>),
     /// No image, or none that may be had.
     Answer(Response),
+    /// The same, however many ask.
+    Exempt(Response),
+}
+
+/// Puts an answer into its last shape: errors of uploads are JSON, and browsers are told whose scripts may read it.
+pub fn dress(site: &Site, request: &Request, response: Response) -> Response {
+    let response = match Route::of(&request.target.path) {
+        Some(Route::Upload { .. }) => upload::dress(response),
+        _ => response,
+    };
+    site.cors.dress(request, response)
 }
 
 fn route(site: &Site, request: &Request) -> Routed {
     let Some(route) = Route::of(&request.target.path) else {
         return Routed::Answer(Response::text(StatusCode::NOT_FOUND, "not found"));
     };
+    if let Some(response) = site.cors.preflight(request, route.allowed()) {
+        return Routed::Exempt(response);
+    }
     if !route.allows(&request.method) {
         let response = Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
         return Routed::Answer(response.with(ALLOW, HeaderValue::from_static(route.allowed())));
     }
-    Routed::Answer(match route {
+    let is_exempt = route.is_exempt();
+    let response = match route {
         Route::Index => Response::text(StatusCode::OK, "It works!"),
         Route::Health => uncached(Response::text(StatusCode::OK, "ok")),
         Route::Ready => uncached(match site.readiness.get() {
@@ -157,28 +211,55 @@ fn route(site: &Site, request: &Request) -> Routed {
                 Response::unavailable("not ready")
             }
         }),
-        // No key can exist yet, so every given one is wrong.
-        Route::Image { key: Some(_), .. } | Route::Upload { key: Some(_) } => {
-            Response::text(StatusCode::UNAUTHORIZED, "API key invalid or missing")
-        }
-        Route::Upload { key: None } => Response::text(StatusCode::NOT_IMPLEMENTED, "uploads are not supported yet"),
-        Route::Image { key: None, parameters, path } => match parse(parameters, path) {
-            Ok(image) => return Routed::Image(image),
-            Err(reason) => Response::text(StatusCode::BAD_REQUEST, reason),
+        Route::Upload { key } => match parse_key(key) {
+            Ok(key) => return Routed::Upload(key),
+            Err(denied) => refuse(request, &denied.into()),
         },
-    })
+        Route::Image { key, parameters, path } => match (parse_key(key), parse(parameters, path)) {
+            (Err(denied), _) => refuse(request, &denied.into()),
+            (Ok(key), Ok((spec, ScaledPath { source, scale }))) => {
+                return Routed::Image(ImageRequest { key, spec, source, scale });
+            }
+            (Ok(_), Err(reason)) => Response::text(StatusCode::BAD_REQUEST, reason),
+        },
+    };
+    if is_exempt { Routed::Exempt(response) } else { Routed::Answer(response) }
+}
+
+/// The key of a path, if there is one. One that nobody can have is as wrong as any other.
+fn parse_key(text: Option<&str>) -> Result<Option<ApiKey>, AccessError> {
+    text.map(|text| ApiKey::parse(text).ok_or(AccessError::Denied)).transpose()
+}
+
+/// The answer to one request too many.
+fn throttled(site: &Site, request: &Request) -> Option<Response> {
+    let client = client_address(request, &site.trusted_proxies);
+    site.service.access.throttle.check(client).err().map(too_many)
+}
+
+/// As `throttled`, where it can be told at once; `None` if it cannot.
+#[expect(clippy::option_option, reason = "not known, and not one too many, are two things")]
+fn throttled_at_once(site: &Site, request: &Request) -> Option<Option<Response>> {
+    let client: Option<IpAddr> = client_address(request, &site.trusted_proxies);
+    let throttle: &Throttle = &site.service.access.throttle;
+    Some(throttle.check_at_once(client)?.err().map(too_many))
+}
+
+fn too_many(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Response::text(StatusCode::TOO_MANY_REQUESTS, "too many requests").with(RETRY_AFTER, seconds.max(1))
 }
 
 fn uncached(response: Response) -> Response {
     response.with(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
-fn parse(parameters: &str, path: &str) -> Result<ImageRequest, String> {
+fn parse(parameters: &str, path: &str) -> Result<(Spec, ScaledPath), String> {
     let parameters = percent_encoding::percent_decode_str(parameters).decode_utf8();
     let parameters = parameters.map_err(|_| "the parameters are not UTF-8".to_owned())?;
     let spec: Spec = parameters.parse().map_err(|error: crate::transform::TransformError| error.to_string())?;
-    let ScaledPath { source, scale } = ScaledPath::from_url(path).map_err(|error| error.to_string())?;
-    Ok(ImageRequest { spec, source, scale })
+    let path = ScaledPath::from_url(path).map_err(|error| error.to_string())?;
+    Ok((spec, path))
 }
 
 /// The 304 for a client that has the image.
@@ -218,10 +299,12 @@ fn show(site: &Site, (tag, modified): (&str, SystemTime), image: Image, origin: 
 
 /// What an image and its 304 have in common.
 fn describe(site: &Site, response: Response, tag: &str, modified: SystemTime) -> Response {
+    // A key that is taken back must not be outlived by what proxies have kept.
+    let who = if site.service.access.is_public(Permission::Get) { "public" } else { "private" };
     response
         .with(ETAG, header(&quoted(tag)))
         .with(LAST_MODIFIED, header(&httpdate::fmt_http_date(modified)))
-        .with(CACHE_CONTROL, header(&format!("public, max-age={}", site.service.max_age_s)))
+        .with(CACHE_CONTROL, header(&format!("{who}, max-age={}", site.service.max_age_s)))
 }
 
 fn quoted(tag: &str) -> String {
@@ -231,7 +314,8 @@ fn quoted(tag: &str) -> String {
 /// The client reads what it can mend; the log has the whole chain of what the server should.
 fn refuse(request: &Request, error: &ServiceError) -> Response {
     let (status, text) = status(error);
-    if status.is_server_error() {
+    // Where keys cannot be checked, the index has said so once.
+    if status.is_server_error() && !matches!(error, ServiceError::Access(_)) {
         tracing::error!(id = request.id, "{}", service::chain(error));
     }
     match status {

@@ -9,21 +9,27 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 
+mod receiving;
+
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
 use super::log;
-use super::pool::{Claim, answer_at_once, overloaded};
+use super::pool::{Claim, answer_at_once, dress, overloaded};
 use super::request::Request;
 use super::response::{Body, Message, Persistence, Response};
 use super::shared::{FAR, READ_BYTES, STOP_GRACE, Shared};
 use super::slots::Token;
 use super::socket::Socket;
 use super::unsent::Held;
+use receiving::Receiving;
 
 /// Requests that one connection may have answered, and reads of a body that it may have dropped, before others get
 /// their turn.
 const TURN_STEPS: usize = 16;
+
+/// How long a client may go on sending what nobody wants, however fast it does.
+const MAX_LINGER: Duration = Duration::from_secs(30);
 
 /// One client.
 pub(super) struct Connection {
@@ -53,13 +59,15 @@ enum State {
     Head,
     /// A request is with a handler.
     Answering(Box<Exchange>),
+    /// Its body is on the way to the handler.
+    Receiving(Box<Receiving>),
     /// An answer is on its way.
     Sending(Box<Sending>),
     /// The rest of a body that nobody wants is read and dropped, so that the next request is found behind it.
     Skipping(u64),
     /// All is said, but the client may still be sending: closing with unread bytes in the socket would send a reset,
     /// which takes the answer from a client that has not read it yet.
-    Lingering(u64),
+    Lingering { n_left: u64, n_in_stretch: u64 },
 }
 
 /// A request and what must be known of it when its answer comes.
@@ -67,6 +75,8 @@ struct Exchange {
     request: Arc<Request>,
     body: BodyLength,
     start: Instant,
+    /// Whether a handler has asked for the body: then the client was told to send it.
+    is_body_wanted: bool,
     /// Who may answer it; `None` once nobody but the handler can.
     claim: Option<Claim>,
 }
@@ -143,9 +153,10 @@ impl Connection {
             let step = match &mut self.state {
                 State::Idle | State::Head => self.receive(token, shared),
                 State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
+                State::Receiving(_) => self.receive_body(token, shared),
                 State::Sending(_) => self.send(token, shared),
                 State::Skipping(_) => self.skip(shared),
-                State::Lingering(_) => self.linger(shared),
+                State::Lingering { .. } => self.linger(shared),
             };
             match step {
                 Ok(Step::Go) => {}
@@ -166,14 +177,26 @@ impl Connection {
     pub(super) fn answer(&mut self, response: Response, shared: &Shared) {
         match mem::replace(&mut self.state, State::Idle) {
             State::Answering(exchange) => self.respond(*exchange, response, shared),
-            other => self.state = other,
+            other => {
+                self.state = other;
+                self.answer_received(response, shared);
+            }
         }
     }
 
     /// The deadline has passed; `Wait` if that changes what the next turn does.
     pub(super) fn expire(&mut self, shared: &mut Shared) -> Turn {
         match &mut self.state {
-            State::Idle | State::Skipping(_) | State::Lingering(_) => return Turn::Close,
+            State::Idle | State::Skipping(_) => return Turn::Close,
+            State::Lingering { n_in_stretch, .. } => {
+                // Who is still sending reads our answer when it is done.
+                let is_over = self.since + MAX_LINGER <= shared.now;
+                if is_over || *n_in_stretch < shared.least_lingered() {
+                    return Turn::Close;
+                }
+                *n_in_stretch = 0;
+                self.deadline = shared.after(shared.limits.linger_timeout);
+            }
             State::Head => self.refuse(HeadError::Timeout, shared),
             State::Answering(exchange) => {
                 self.deadline = shared.after(FAR);
@@ -182,9 +205,10 @@ impl Connection {
                     self.answer(overloaded(), shared);
                 }
             }
+            State::Receiving(_) => self.expire_receiving(shared),
             State::Sending(sending) => {
                 // A client that reads a byte now and then does not hold us for ever either.
-                if sending.n_taken < shared.least_bytes() {
+                if sending.n_taken < shared.least_taken() {
                     log::unsent(sending.id, &io::ErrorKind::TimedOut.into());
                     return Turn::Close;
                 }
@@ -215,7 +239,7 @@ impl Connection {
     /// Since when the connection has waited for a request, or for the rest of one; those without any go first.
     pub(super) fn waits_since(&self) -> Option<(bool, Instant)> {
         match self.state {
-            State::Idle | State::Lingering(_) => Some((false, self.since)),
+            State::Idle | State::Lingering { .. } => Some((false, self.since)),
             State::Head => Some((true, self.since)),
             _ => None,
         }
@@ -300,8 +324,16 @@ impl Connection {
             version: head.version,
             headers: head.headers,
         });
-        let mut exchange =
-            Exchange { request: Arc::clone(&request), body: head.body, start: Instant::now(), claim: None };
+        let mut exchange = Exchange {
+            request: Arc::clone(&request),
+            body: head.body,
+            start: Instant::now(),
+            is_body_wanted: false,
+            claim: None,
+        };
+        if let Err(error) = framing::check_body(head.body, shared.limits.max_body_bytes) {
+            return self.respond(exchange, Response::text(error.status(), format!("{error}\n")), shared);
+        }
         if let Some(response) = answer_at_once(&*shared.handlers.instant, &request) {
             return self.respond(exchange, response, shared);
         }
@@ -318,10 +350,11 @@ impl Connection {
 
     fn respond(&mut self, exchange: Exchange, response: Response, shared: &Shared) {
         let request = &exchange.request;
+        let response = dress(&*shared.handlers.dresser, request, response);
         let unread = self.unread_bytes(exchange.body);
         let may_skip = unread.is_some_and(|n_bytes| n_bytes <= shared.limits.max_skip_bytes);
         // A client that waits for `100 Continue` may send its body after our final answer, or never.
-        let is_held_back = unread != Some(0) && framing::expects_continue(&request.headers);
+        let is_held_back = unread != Some(0) && !exchange.is_body_wanted && framing::expects_continue(request);
         let wants_more = framing::wants_keep_alive(&request.headers, request.version);
         let lives = wants_more && may_skip && !is_held_back && !shared.is_stopping;
         let persistence = match (lives, request.version) {
@@ -402,8 +435,8 @@ impl Connection {
             }
             Next::Linger => {
                 self.buffer = Vec::new();
-                let n_bytes = shared.limits.max_linger_bytes;
-                self.set_state(State::Lingering(n_bytes), shared.limits.linger_timeout, shared);
+                let lingering = State::Lingering { n_left: shared.limits.max_linger_bytes, n_in_stretch: 0 };
+                self.set_state(lingering, shared.limits.linger_timeout, shared);
                 if !self.socket.end_writing() {
                     return Ok(Step::Stop(Turn::Close));
                 }
@@ -438,13 +471,14 @@ impl Connection {
     }
 
     fn linger(&mut self, shared: &mut Shared) -> io::Result<Step> {
-        let State::Lingering(n_bytes) = self.state else {
+        let State::Lingering { n_left, n_in_stretch } = self.state else {
             return Ok(Step::Go);
         };
         match self.read(READ_BYTES, shared)? {
             None => Ok(Step::Stop(Turn::Wait)),
-            Some(n_read) if n_read > 0 && (n_read as u64) < n_bytes => {
-                self.state = State::Lingering(n_bytes - n_read as u64);
+            Some(n_read) if n_read > 0 && (n_read as u64) < n_left => {
+                let n_read = n_read as u64;
+                self.state = State::Lingering { n_left: n_left - n_read, n_in_stretch: n_in_stretch + n_read };
                 Ok(Step::Go)
             }
             Some(_) => Ok(Step::Stop(Turn::Close)),

@@ -1,0 +1,306 @@
+//! Eager transformations: what every upload is wanted as, made after it was answered, from one decode, so that the first
+//! request for it is a hit. The queue is the index's: a job survives the end of the process, and is ended only when all of its
+//! images are on disk, or cannot be made. While the index fails, jobs are kept in memory, and die with the process.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::cold::{Job, Wanted};
+use super::{Answer, Made, Service, ServiceError, State, StoreError};
+use crate::index::Index;
+use crate::store::Found;
+use crate::transform::{SourcePath, Task, Transformation, VariantId};
+
+/// How long a job belongs to who took it. It is renewed long before; so if nobody does, they are dead.
+const LEASE: Duration = Duration::from_secs(10);
+/// How soon a job that did not succeed may be taken again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the queue is looked at without a reason: others may have added to it, or died.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked at whether what was made is on disk, and for how long at most.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_SETTLE: Duration = Duration::from_secs(10);
+/// A job that was begun so often has ended the process that did it, more likely than not.
+const MAX_TRIES: u32 = 5;
+/// Jobs in memory.
+const MAX_UNSAVED: usize = 1000;
+
+/// The way to the worker of the queue.
+pub struct Eager {
+    index: Arc<dyn Index>,
+    events: Sender<Event>,
+    n_unsaved: Arc<AtomicUsize>,
+}
+
+/// What the worker is told.
+enum Event {
+    /// There is a job in the queue of the index.
+    Pushed,
+    /// Here is one that could not be put there.
+    Unsaved(String),
+    /// The work on a job has ended.
+    Told(String, Told),
+}
+
+/// How the work on a job went.
+struct Told {
+    made: Vec<VariantId>,
+    /// Whether something failed that may succeed another time.
+    is_failed: bool,
+    at: Instant,
+}
+
+/// Takes jobs and has them done.
+pub struct EagerWorker {
+    events: Receiver<Event>,
+    told: Sender<Event>,
+    n_unsaved: Arc<AtomicUsize>,
+    max_running: usize,
+    running: HashMap<String, Running>,
+    unsaved: VecDeque<String>,
+    /// The queue of the index may have something for us.
+    may_claim: bool,
+}
+
+struct Running {
+    renewed: Instant,
+    told: Option<Told>,
+}
+
+/// What is told of the images of one job, until all are known.
+struct Tally {
+    source: String,
+    n_left: AtomicUsize,
+    told: Mutex<Told>,
+}
+
+impl Eager {
+    /// A queue, and its worker, which does up to `max_running` jobs at once.
+    #[must_use]
+    pub fn new(index: Arc<dyn Index>, max_running: usize) -> (Self, EagerWorker) {
+        let (sender, events) = channel();
+        let worker = EagerWorker {
+            events,
+            told: sender.clone(),
+            n_unsaved: Arc::default(),
+            max_running: max_running.max(1),
+            running: HashMap::new(),
+            unsaved: VecDeque::new(),
+            may_claim: true,
+        };
+        (Self { index, events: sender, n_unsaved: Arc::clone(&worker.n_unsaved) }, worker)
+    }
+
+    /// Adds a job. It survives the end of this process once this returns, unless the index fails.
+    fn push(&self, source: &SourcePath) {
+        let event = match self.index.push_job(source.as_str(), now_us(Duration::ZERO)) {
+            Ok(true) => Event::Pushed,
+            Ok(false) => {
+                return tracing::warn!("too many eager transformations wait: {source} is made when it is asked for");
+            }
+            Err(_) if self.n_unsaved.fetch_add(1, Ordering::Relaxed) < MAX_UNSAVED => {
+                Event::Unsaved(source.as_str().to_owned())
+            }
+            Err(error) => {
+                self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
+                return tracing::warn!("{source} is made when it is asked for: {}", super::chain(&error));
+            }
+        };
+        // Without a worker the server is at its end; the next one finds the job.
+        let _ = self.events.send(event);
+    }
+}
+
+impl EagerWorker {
+    /// Works in a thread of its own, until the service ends.
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn start(mut self, service: &Arc<Service>) -> std::io::Result<()> {
+        let service = Arc::downgrade(service);
+        thread::Builder::new().name("eager".to_owned()).spawn(move || while self.turn(&service) {})?;
+        Ok(())
+    }
+
+    /// Waits for something to do, and does it. False at the end.
+    fn turn(&mut self, service: &Weak<Service>) -> bool {
+        let is_settling = self.running.values().any(|running| running.told.is_some());
+        match self.events.recv_timeout(if is_settling { SETTLE_INTERVAL } else { INTERVAL }) {
+            Ok(event) => self.note(event),
+            Err(RecvTimeoutError::Timeout) => self.may_claim |= !is_settling,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        while let Ok(event) = self.events.try_recv() {
+            self.note(event);
+        }
+        let Some(service) = service.upgrade() else {
+            return false;
+        };
+        self.end_jobs(&service);
+        while self.running.len() < self.max_running
+            && let Some(source) = self.next_job(&service)
+        {
+            self.begin(&service, source);
+        }
+        true
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Pushed => self.may_claim = true,
+            Event::Unsaved(source) => self.unsaved.push_back(source),
+            Event::Told(source, told) => {
+                if let Some(running) = self.running.get_mut(&source) {
+                    running.told = Some(told);
+                }
+            }
+        }
+    }
+
+    fn next_job(&mut self, service: &Service) -> Option<String> {
+        if let Some(source) = self.unsaved.pop_front() {
+            self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
+            return Some(source);
+        }
+        while self.may_claim {
+            // An index that fails has said so in the log.
+            match service.eager.index.claim_job(now_us(Duration::ZERO), now_us(LEASE)) {
+                Ok(Some(job)) if job.n_tries > MAX_TRIES => {
+                    tracing::error!("eager transformations of {} are given up after {MAX_TRIES} tries", job.source);
+                    service.end_job(&job.source);
+                }
+                // One whose lease ran out although its work goes on is ours already.
+                Ok(Some(job)) if self.running.contains_key(&job.source) => {}
+                Ok(Some(job)) => return Some(job.source),
+                Ok(None) | Err(_) => self.may_claim = false,
+            }
+        }
+        None
+    }
+
+    /// Begins the work on a job.
+    fn begin(&mut self, service: &Arc<Service>, source: String) {
+        let generation = service.cache.generation();
+        let missing = match service.missing(&source) {
+            Ok(missing) => missing,
+            Err(ServiceError::Store(StoreError::Backend { .. } | StoreError::Changing(_))) => return,
+            // It is gone, or never was.
+            Err(_) => return service.end_job(&source),
+        };
+        let n_left = AtomicUsize::new(missing.len());
+        let told = Told { made: Vec::new(), is_failed: false, at: Instant::now() };
+        if missing.is_empty() {
+            return service.end_job(&source);
+        }
+        self.running.insert(source.clone(), Running { renewed: Instant::now(), told: None });
+        let tally = Arc::new(Tally { source, n_left, told: Mutex::new(told) });
+        let wanted = missing.into_iter().filter_map(|answer| {
+            let (id, tally, events) = (answer.id, Arc::clone(&tally), self.told.clone());
+            let waiter = move |made: Made, _| tally.count(id, &made, &events);
+            let interrupted = Err(Arc::new(ServiceError::Interrupted));
+            let lead = service.workshop.flights.join((id, generation), interrupted, waiter)?;
+            Some(Wanted { answer, lead })
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
+        // All of it may be under way for others already.
+        if !wanted.is_empty() {
+            Job { service: Arc::clone(service), wanted, generation }.start();
+        }
+    }
+
+    /// Ends what is done, and keeps what is not.
+    fn end_jobs(&mut self, service: &Service) {
+        self.running.retain(|source, running| match &running.told {
+            Some(told) if told.is_failed => {
+                service.renew_job(source, RETRY);
+                false
+            }
+            Some(told) => {
+                let is_kept = told.made.iter().all(|id| service.cache.is_on_disk(id));
+                let is_over = is_kept || told.at.elapsed() > MAX_SETTLE;
+                if is_over {
+                    service.end_job(source);
+                }
+                !is_over
+            }
+            None => {
+                if running.renewed.elapsed() > LEASE / 3 {
+                    service.renew_job(source, LEASE);
+                    running.renewed = Instant::now();
+                }
+                true
+            }
+        });
+    }
+}
+
+impl Tally {
+    /// One image more is known.
+    fn count(&self, id: VariantId, made: &Made, events: &Sender<Event>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match made.as_ref().map_err(|error| &**error) {
+            Ok(_) => told.made.push(id),
+            Err(ServiceError::Busy | ServiceError::Interrupted | ServiceError::Store(_)) => told.is_failed = true,
+            // It is never going to be made.
+            Err(error) => tracing::info!("an eager transformation of {}: {}", self.source, super::chain(error)),
+        }
+        if self.n_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let told = Told { made: std::mem::take(&mut told.made), is_failed: told.is_failed, at: Instant::now() };
+            // The worker may have ended.
+            let _ = events.send(Event::Told(self.source.clone(), told));
+        }
+    }
+}
+
+impl Service {
+    /// Has the eager transformations of a new image made.
+    pub(super) fn make_eagerly(&self, source: &SourcePath) {
+        if self.cache.keeps() && self.eager_transformations().next().is_some() {
+            self.eager.push(source);
+        }
+    }
+
+    fn eager_transformations(&self) -> impl Iterator<Item = &Arc<Transformation>> {
+        self.catalog.named.values().filter(|transformation| transformation.is_eager && !transformation.draws())
+    }
+
+    /// The eager answers of a source that are not on disk.
+    fn missing(&self, source: &str) -> Result<Vec<Answer>, ServiceError> {
+        let source = SourcePath::new(source).map_err(|_| ServiceError::Interrupted)?;
+        let Found { version, modified, .. } = self.storage.find(&source)?;
+        let last_purge = self.cache.last_purge(&source);
+        let answers = self.eager_transformations().map(|transformation| {
+            let task = Task::Transform(Arc::clone(transformation), 1);
+            Answer::new(self, task, &source, State { version, modified, last_purge })
+        });
+        Ok(answers.filter(|answer| !self.cache.is_on_disk(&answer.id)).collect())
+    }
+
+    fn renew_job(&self, source: &str, time: Duration) {
+        if let Err(error) = self.eager.index.renew_job(source, now_us(time)) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a job may be done twice");
+        }
+    }
+
+    fn end_job(&self, source: &str) {
+        if let Err(error) = self.eager.index.end_job(source) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a job may be done twice");
+        }
+    }
+}
+
+impl fmt::Debug for Eager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Eager({} unsaved)", self.n_unsaved.load(Ordering::Relaxed))
+    }
+}
+
+/// Microseconds since 1970, so much from now.
+fn now_us(ahead: Duration) -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,198 @@
+//! The way of an upload: may they, a file without a name that takes the bytes, a whole decode that proves them sound, a name.
+//! The bytes are stored as they came.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::digest::{Context, SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::gate::{Busy, Ticket};
+use super::{DecodeError, Service, ServiceError};
+use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError};
+use crate::index::KeyRecord;
+use crate::pipeline::{Limits, codec};
+use crate::raster::{Format, Header};
+use crate::store::Incoming;
+use crate::transform::SourcePath;
+
+/// Why an upload is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// It has no image.
+    #[error("missing image field")]
+    MissingImage,
+    /// Its file is too large.
+    #[error("file too large, allowed: {limit} bytes")]
+    FileTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// Its picture is too large, by its header.
+    #[error("too many pixels: {pixels}, allowed: {limit}")]
+    TooManyPixels {
+        /// Width × height.
+        pixels: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It is not signed as it must be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
+/// An upload that is being received. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Upload {
+    service: Arc<Service>,
+    /// The key that it came with.
+    key: Option<Arc<KeyRecord>>,
+    file: Incoming,
+    digest: Digest,
+}
+
+/// Of the file so far.
+struct Digest(Context);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+/// What becomes of an upload: the path of the new image.
+pub type Uploaded = Result<SourcePath, ServiceError>;
+
+impl Upload {
+    /// Begins an upload.
+    /// # Errors
+    /// If they may not, or the storage takes nothing.
+    pub fn begin(service: &Arc<Service>, key: Option<&ApiKey>) -> Result<Self, ServiceError> {
+        let key = service.access.permit(key, Permission::Upload)?;
+        // Without a key there is no signature, so none that covers the file.
+        if key.is_none() && service.upload.requires_file_signature {
+            return Err(AccessError::Denied.into());
+        }
+        let file = service.storage.begin()?;
+        Ok(Self { service: Arc::clone(service), key, file, digest: Digest(Context::new(&SHA256)) })
+    }
+
+    /// Takes the next bytes of the file.
+    /// # Errors
+    /// If it becomes too large, or the storage takes no more.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), ServiceError> {
+        let limit = self.service.upload.max_file_bytes;
+        if self.file.n_bytes() + bytes.len() as u64 > limit {
+            return Err(UploadError::FileTooLarge { limit }.into());
+        }
+        self.digest.0.update(bytes);
+        Ok(self.file.write(bytes)?)
+    }
+
+    /// Believes that this file comes from the owner of the key, or not.
+    /// # Errors
+    /// If the signature is not what it must be.
+    pub fn verify(&self, proof: &Proof) -> Result<(), ServiceError> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        let digest = self.digest.0.clone().finish();
+        let file: FileDigest = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
+        let must_cover_file = self.service.upload.requires_file_signature;
+        proof.verify(&key.secret, now_s(), &file, must_cover_file).map_err(|error| UploadError::from(error).into())
+    }
+
+    /// Proves the file to be an image, and stores it; `deliver` is told its path when it is stored, or when it is sound if
+    /// uploads are asynchronous.
+    pub fn finish(self, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+        let service = Arc::clone(&self.service);
+        service.workshop.reading.enter(self.file.n_bytes(), move |entered| match entered {
+            Err(Busy) => deliver(Err(ServiceError::Busy)),
+            Ok(ticket) => {
+                let service = Arc::clone(&self.service);
+                service.workshop.io.spawn_fifo(move || self.read(ticket, deliver));
+            }
+        });
+    }
+
+    fn read(self, reading: Ticket, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+        let probed = self.file.read().map_err(ServiceError::from).and_then(|content| {
+            let header = probe(&content, &self.service)?;
+            Ok((content, header))
+        });
+        let (content, header) = match probed {
+            Ok(probed) => probed,
+            Err(error) => return deliver(Err(error)),
+        };
+        let service = Arc::clone(&self.service);
+        service.workshop.drawing.enter(header.decoded_bytes, move |entered| match entered {
+            Err(Busy) => deliver(Err(ServiceError::Busy)),
+            Ok(drawing) => {
+                let service = Arc::clone(&self.service);
+                service.workshop.pixels.spawn_fifo(move || {
+                    let decoded = codec::decode(&content).map(drop);
+                    drop(content);
+                    drop((reading, drawing));
+                    match decoded {
+                        Err(error) => deliver(Err(error.into())),
+                        Ok(()) => self.store(header.format, deliver),
+                    }
+                });
+            }
+        });
+    }
+
+    fn store(self, format: Format, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+        let path = match new_path(format) {
+            Ok(path) => path,
+            Err(error) => return deliver(Err(error)),
+        };
+        let service = Arc::clone(&self.service);
+        // Whoever ends the server waits for those that are being stored.
+        let storing = service.storing.begin();
+        if !service.upload.is_async {
+            return service.workshop.io.spawn_fifo(move || {
+                let stored = self.file.store(&path);
+                if stored.is_ok() {
+                    self.service.make_eagerly(&path);
+                }
+                deliver(stored.map(|()| path).map_err(ServiceError::from));
+                drop(storing);
+            });
+        }
+        deliver(Ok(path.clone()));
+        service.workshop.io.spawn_fifo(move || {
+            match self.file.store(&path) {
+                Ok(()) => self.service.make_eagerly(&path),
+                Err(error) => tracing::error!("the upload {path} is lost: {}", super::chain(&error)),
+            }
+            drop(storing);
+        });
+    }
+}
+
+/// Looks at the header. The limits of uploads count, and those of all images: what could not be shown is not stored.
+fn probe(content: &[u8], service: &Service) -> Result<Header, ServiceError> {
+    let limit = service.upload.max_pixels.min(service.limits.max_source_pixels);
+    codec::probe(content, Limits { max_source_pixels: limit }).map_err(|error| match error {
+        DecodeError::TooManyPixels { pixels, limit } => UploadError::TooManyPixels { pixels, limit }.into(),
+        error => error.into(),
+    })
+}
+
+/// A name that no other image has and nobody can guess: the time, 128 random bits, and what the bytes are.
+fn new_path(format: Format) -> Result<SourcePath, ServiceError> {
+    let mut random = [0; 16];
+    SystemRandom::new().fill(&mut random).map_err(|_| ServiceError::NoRandomNumbers)?;
+    let extension = match format {
+        Format::Jpeg => "jpg",
+        Format::Png => "png",
+    };
+    let name = format!("{}-{:032x}.{extension}", now_s(), u128::from_be_bytes(random));
+    Ok(SourcePath::new(&name).expect("digits, letters, a hyphen and a point"))
+}
+
+/// Seconds since 1970.
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
