@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pixlserv::index::{Record, Records, RedisIndex};
 use pixlserv::store::cache::Shelf;
@@ -13,7 +13,7 @@ use pixlserv::transform::VariantId;
 use tempfile::TempDir;
 
 use crate::client::{Client, Until, get_all};
-use crate::pictures::noise;
+use crate::pictures::{jpeg, noise};
 use crate::redis_server::{RedisServer, Storage};
 use crate::server::{PATIENCE, Server, poll, program};
 use crate::shelf::files;
@@ -221,6 +221,58 @@ fn keys_lie_where_the_go_server_had_them() {
     poll(Instant::now() + PATIENCE, gone).expect("a key that is removed is refused");
     let left: Vec<String> = redis::cmd("KEYS").arg(format!("*{new}*")).query(&mut pair.redis.connect()).unwrap();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The picture changes, and nothing but a purge tells. Once the command has ended, nobody gets the old one any more,
+/// from none of two servers that share redis and folder.
+#[test]
+fn a_purge_is_final_for_all_servers() {
+    let Some(pair) = Pair::start(Storage::Memory, "") else { return };
+    let directory = pair.server.shared_directory();
+    let other = Server::start_as(with(&pair.redis), directory, &pair.plain.images(), "");
+    let [mut wide, mut tall] = [jpeg(64, 32), jpeg(32, 64)];
+    let length = wide.len().max(tall.len());
+    // Bytes behind the end of a picture are no part of it.
+    wide.resize(length, 0);
+    tall.resize(length, 0);
+    let (pictures, modified) = ([wide, tall], SystemTime::now() - Duration::from_secs(1000));
+    let show = |state: usize| pair.plain.put_image("twin.jpg", &pictures[state % 2], modified);
+    let targets: Vec<String> = (10..20).map(|width| format!("/image/w_{width}/twin.jpg")).collect();
+    let expected = [0, 1].map(|state| {
+        show(state);
+        get_all(&pair.plain, 2, &targets).into_iter().map(|answer| answer.body).collect::<Vec<_>>()
+    });
+    show(0);
+    let (shown, purged, is_over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let ask = |server: &Server| {
+        let mut client = Client::new(server);
+        for index in (0..targets.len()).cycle() {
+            if is_over.load(Ordering::SeqCst) {
+                return;
+            }
+            let oldest = purged.load(Ordering::SeqCst);
+            let body = client.get(&targets[index]).body;
+            let newest = shown.load(Ordering::SeqCst);
+            let is_right = (oldest..=newest).any(|state| body == expected[state % 2][index]);
+            assert!(is_right, "a purged answer: {} when {oldest} was purged and {newest} shown", targets[index]);
+        }
+    };
+    thread::scope(|scope| {
+        let _until = Until(&is_over);
+        for server in [&pair.server, &other] {
+            (0..2).for_each(|_| drop(scope.spawn(|| ask(server))));
+        }
+        for state in 1..=6 {
+            // What may be shown is told before it is.
+            shown.store(state, Ordering::SeqCst);
+            show(state);
+            let output = pair.command(&["purge", "twin.jpg"]);
+            assert!(output.status.success(), "{output:?}");
+            purged.store(state, Ordering::SeqCst);
+        }
+    });
+    pair.settle();
+    assert!(pair.command(&["verify"]).status.success());
 }
 
 #[test]
