@@ -33,6 +33,7 @@ mod view;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -47,6 +48,9 @@ pub use url::RedisUrl;
 
 /// What the watcher may wait for an answer: as long as a request may.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long a start waits for the first look: connecting has its own limit, looking a name up has none.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The times of leases. All servers of a redis have the same.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +110,19 @@ impl RedisIndex {
             is_over: AtomicBool::new(false),
         });
         let mut watcher = Watcher { shared: Arc::clone(&shared), connection: None, is_refused: false };
-        watcher.look();
-        let watch = thread::Builder::new().name("redis".to_owned()).spawn(move || watcher.watch());
-        let failed = |source| IndexError::Open { path: url.to_string(), source };
-        Ok(Self { watcher: Some(watch.map_err(failed)?), shared })
+        let (sender, looked) = sync_channel(1);
+        let watch = move || {
+            watcher.look();
+            // Whoever waits for it may have stopped.
+            let _ = sender.send(());
+            watcher.watch();
+        };
+        let watcher = thread::Builder::new().name("redis".to_owned()).spawn(watch);
+        let watcher = watcher.map_err(|source| IndexError::Open { path: url.to_string(), source })?;
+        if looked.recv_timeout(FIRST_TIMEOUT).is_err() {
+            shared.circuit.open(0, "its name is not found in time");
+        }
+        Ok(Self { watcher: Some(watcher), shared })
     }
 }
 
