@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use argh::FromArgs;
 
 use super::{describe, index, say};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, IndexChoice};
 use crate::index::Record;
 use crate::store::cache::Shelf;
 use crate::transform::SourcePath;
@@ -67,10 +67,12 @@ struct Clear {}
 struct Verify {}
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
+    let environment = Environment::of_process();
     let config = match &arguments.config {
-        Some(path) => Config::load(path, &Environment::of_process()).map_err(|error| describe(&error))?,
-        None => Config::parse("", Path::new("."), &Environment::of_process()).map_err(|error| describe(&error))?,
+        Some(path) => Config::load(path, &environment),
+        None => Config::parse("", Path::new("."), &environment),
     };
+    let config = config.map_err(|error| describe(&error))?;
     let shelf = open(&config)?;
     match &arguments.command {
         Command::Stats(_) => stats(&shelf, &config),
@@ -99,12 +101,13 @@ fn stats(shelf: &Shelf, config: &Config) -> Result<(), String> {
         limit => format!("{}, then the {} go", size(limit), config.cache.strategy.describe()),
     };
     say(format!(
-        "folder    {}\nanswers   {}\nsize      {}\nlimit     {limit}\npurges    {}\n",
+        "folder    {}\nanswers   {}\nsize      {}\nlimit     {limit}\n",
         config.data_path.join("cache").display(),
         totals.records,
-        size(totals.bytes),
-        shelf.generation()
-    ))
+        size(totals.bytes)
+    ))?;
+    // Redis numbers purges by their time.
+    if config.index.0 == IndexChoice::Embedded { say(format!("purges    {}\n", shelf.generation())) } else { Ok(()) }
 }
 
 /// One line an answer: last use, number of uses, bytes, what was done, image.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::ConfigError;
 use super::network::{ListenAddress, parse_bare_host, parse_port};
+use crate::index::RedisUrl;
 
 const DEFAULT_PORT: u16 = 3000;
 
@@ -59,10 +60,10 @@ pub enum StorageChoice {
 }
 
 /// Where keys and cache records are kept, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexChoice {
     /// A redis server.
-    Redis,
+    Redis(RedisUrl),
     /// The store that is part of the program.
     Embedded,
 }
@@ -120,18 +121,17 @@ impl Environment {
     pub fn index(&self) -> Result<(IndexChoice, String), ConfigError> {
         let wrong = |variable, message: &str| ConfigError::Environment { variable, message: message.to_owned() };
         if let Some(url) = self.get("PIXLSERV_REDIS_URL") {
-            let is_redis =
-                ["redis://", "rediss://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
-            if !is_redis {
-                return Err(wrong("PIXLSERV_REDIS_URL", "must begin with redis:// or rediss:// and name a host"));
-            }
-            return Ok((IndexChoice::Redis, "redis, because PIXLSERV_REDIS_URL is set".to_owned()));
+            let url: RedisUrl = url.parse().map_err(|message| wrong("PIXLSERV_REDIS_URL", message))?;
+            let reason = format!("redis at {url}, because PIXLSERV_REDIS_URL is set");
+            return Ok((IndexChoice::Redis(url), reason));
         }
         if let Some(port) = self.get("PIXLSERV_REDIS_PORT") {
-            parse_port(port)
+            let port = parse_port(port)
                 .filter(|port| *port > 0)
                 .ok_or_else(|| wrong("PIXLSERV_REDIS_PORT", "must be a port, 1 to 65535"))?;
-            return Ok((IndexChoice::Redis, "redis, because PIXLSERV_REDIS_PORT is set".to_owned()));
+            let url = RedisUrl::local(port);
+            let reason = format!("redis at {url}, because PIXLSERV_REDIS_PORT is set");
+            return Ok((IndexChoice::Redis(url), reason));
         }
         let reason = "embedded store, because neither PIXLSERV_REDIS_URL nor PIXLSERV_REDIS_PORT is set";
         Ok((IndexChoice::Embedded, reason.to_owned()))
@@ -184,9 +184,21 @@ mod tests {
     #[test]
     fn variables_choose_the_index_and_are_checked() {
         assert_eq!(environment(&[]).index().unwrap().0, IndexChoice::Embedded);
-        assert_eq!(environment(&[("PIXLSERV_REDIS_PORT", "6379")]).index().unwrap().0, IndexChoice::Redis);
-        assert_eq!(environment(&[("PIXLSERV_REDIS_URL", "rediss://u:p@h:1/2")]).index().unwrap().0, IndexChoice::Redis);
-        for wrong in [("PIXLSERV_REDIS_PORT", "0"), ("PIXLSERV_REDIS_PORT", "x"), ("PIXLSERV_REDIS_URL", "http://a")] {
+        let url = |text: &str| IndexChoice::Redis(text.parse().unwrap());
+        let (choice, reason) = environment(&[("PIXLSERV_REDIS_PORT", "6379")]).index().unwrap();
+        assert_eq!(choice, url("redis://127.0.0.1:6379/"));
+        assert_eq!(reason, "redis at 127.0.0.1:6379/0, because PIXLSERV_REDIS_PORT is set");
+        let both = [("PIXLSERV_REDIS_URL", "rediss://u:hunter2@h:1/2"), ("PIXLSERV_REDIS_PORT", "6379")];
+        let (choice, reason) = environment(&both).index().unwrap();
+        assert_eq!(choice, url("rediss://u:hunter2@h:1/2"));
+        assert_eq!(reason, "redis at h:1/2, because PIXLSERV_REDIS_URL is set");
+        assert!(!format!("{choice:?}").contains("hunter2"));
+        for wrong in [
+            ("PIXLSERV_REDIS_PORT", "0"),
+            ("PIXLSERV_REDIS_PORT", "x"),
+            ("PIXLSERV_REDIS_URL", "http://a"),
+            ("PIXLSERV_REDIS_URL", "redis://:hunter2@host:port/"),
+        ] {
             let message = environment(&[wrong]).index().unwrap_err().to_string();
             assert!(message.contains(wrong.0) && !message.contains(wrong.1), "{message}");
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::{Config, IndexChoice, StorageChoice, UrlFolder};
+use super::{Config, StorageChoice, UrlFolder};
 use crate::transform::Transformation;
 
 impl Config {
@@ -106,10 +106,6 @@ impl Config {
         note(
             !drawn.is_empty(),
             format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", ")),
-        );
-        note(
-            self.index.0 == IndexChoice::Redis,
-            "redis is not supported yet: nothing is kept that would need an index".to_owned(),
         );
         sentences
     }

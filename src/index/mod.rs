@@ -1,6 +1,7 @@
 //! What must be known beside the images themselves: cached answers, whose they are, how large, when and how often asked
 //! for, and what was purged (`Records`); API keys (`Keys`); work that is still to be done (`Jobs`). The embedded store
-//! (`sqlite`) needs nothing installed, and any number of processes may share it.
+//! (`sqlite`) needs nothing installed, and any number of processes of one machine may share it; with `redis`, servers of
+//! several machines do.
 //!
 //! # Purges
 //!
@@ -11,15 +12,22 @@
 use std::collections::HashMap;
 use std::fmt;
 
+#[cfg(test)]
+mod conformance;
 mod jobs;
 mod keys;
 mod rates;
+mod redis;
 mod sqlite;
 
 pub use jobs::{Claimed, Jobs, MAX_JOBS};
 pub use keys::{KeyRecord, Keys, Permission, Permissions};
 pub use rates::{Rate, Rates};
+pub use redis::{RedisIndex, RedisUrl};
 pub use sqlite::SqliteIndex;
+
+#[cfg(test)]
+pub(crate) use redis::tests::{Redis, server::Storage};
 
 /// A place for all that must be known. Calls may wait, for a disk or for a network, but for the one that says so.
 pub trait Index: Records + Keys + Jobs {
@@ -27,6 +35,11 @@ pub trait Index: Records + Keys + Jobs {
     /// to be brought to it again; and it may have forgotten what it knew.
     fn n_returns(&self) -> u64 {
         0
+    }
+
+    /// Whether it may be out of reach for a while, and come back. What a server needs meanwhile, it has to know itself.
+    fn can_be_away(&self) -> bool {
+        false
     }
 
     /// Rates that it counts for several servers, if it does.
@@ -72,7 +85,7 @@ pub trait Records: fmt::Debug + Send + Sync {
 
     /// Notes requests. Those for answers that are gone are forgotten.
     /// # Errors
-    /// If the index fails; then nothing has changed.
+    /// If the index fails; then nothing has changed, or with redis, only some have.
     fn touch(&self, accesses: &[Access]) -> Result<(), IndexError>;
 
     /// Removes records in the given order until they have at least `bytes` together, or are `max_n`.
@@ -238,4 +251,18 @@ pub enum IndexError {
     /// A call failed: disk full, read-only, locked by another process for too long.
     #[error("the index failed")]
     Failed(#[from] rusqlite::Error),
+    /// Redis does not answer. It is looked for all the time, and whatever is asked meanwhile fails so, at once.
+    #[error("redis cannot be reached at {address}: {reason}")]
+    Unreachable {
+        /// Host, port and database.
+        address: String,
+        /// What the last attempt came to.
+        reason: String,
+    },
+    /// Redis answers with an error, or with what nobody can have put there.
+    #[error("redis failed: {message}")]
+    Redis {
+        /// What it said; without passwords and secrets.
+        message: String,
+    },
 }

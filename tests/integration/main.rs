@@ -23,6 +23,8 @@ mod pictures;
 mod purge;
 mod python;
 mod quality;
+mod redis;
+mod redis_server;
 mod server;
 mod serving;
 mod shelf;

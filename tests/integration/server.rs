@@ -84,6 +84,11 @@ impl Server {
         }
     }
 
+    /// The directory, for another server that shares it.
+    pub(crate) fn shared_directory(&self) -> Arc<TempDir> {
+        Arc::clone(&self.directory)
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::leftover::remove_leftover;
+use super::complaints::is_away;
 use super::folder::{TEMPORARY, parse_name};
 use super::{Shelf, format_of};
 use crate::index::{Id, IndexError, Record};
@@ -56,7 +57,7 @@ pub enum CheckError {
 }
 
 impl Shelf {
-    /// The pass at the start of a server; what it finds is logged.
+    /// The pass at the start of a server, and when the index is back after an absence; what it finds is logged.
     pub(super) fn tidy(&self, is_over: &dyn Fn() -> bool) {
         match self.check_all(Depth::Size, is_over) {
             Ok(report) if report.is_clean() => {}
@@ -64,6 +65,8 @@ impl Shelf {
                 "the cache was left in the middle of work: removed {n_bad} records without their file, {n_orphans} \
                  files without a record and {n_unfinished} unfinished files"
             ),
+            // It is done once the index is back.
+            Err(error) if is_away(&error) => {}
             Err(error) => tracing::warn!(error = &error as &dyn Error, "the cache could not be looked through"),
         }
     }
@@ -109,6 +112,7 @@ impl Shelf {
         for (id, format) in files {
             let is_unwanted = || self.index.find(&id.0).is_ok_and(|record| record.is_none());
             if is_unwanted() && remove_leftover(&self.folder.path(&id, format), is_unwanted)? {
+                self.recall.note(&id, None);
                 report.n_orphans += 1;
             }
         }
@@ -145,6 +149,7 @@ impl Shelf {
             return Ok(true);
         }
         self.index.remove(&[record.id])?;
+        self.recall.note(id, None);
         if let Some(format) = format_of(&record) {
             self.folder.remove(id, format)?;
         }

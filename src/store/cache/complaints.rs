@@ -1,11 +1,23 @@
-//! Trouble that may come with every request is logged once a minute.
+//! Trouble that may come with every request is logged once a minute; that the index cannot be reached, by the index alone.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::CheckError;
+use crate::index::IndexError;
+
 const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Whether an error is that the index cannot be reached.
+pub(super) fn is_away(error: &(dyn Error + 'static)) -> bool {
+    let index_error = match error.downcast_ref() {
+        Some(CheckError::Index(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    matches!(index_error, Some(IndexError::Unreachable { .. }))
+}
 
 /// What was complained about, and when.
 #[derive(Debug, Default)]
@@ -16,7 +28,7 @@ pub(super) struct Complaints {
 impl Complaints {
     /// Logs that `what` failed, unless that was said within the last minute.
     pub(super) fn about(&self, what: &'static str, error: &(dyn Error + 'static)) {
-        if self.is_due(what) {
+        if !is_away(error) && self.is_due(what) {
             tracing::warn!(error, "the cache: {what} failed; images are served all the same");
         }
     }

@@ -11,12 +11,19 @@
 //!   looks whether it is still there once it is recorded. When the command ends that asked for the purge, the generation is
 //!   another, and nothing made from what was read before it is kept or found.
 //! - Nothing here fails a request. What goes wrong is a miss, and is logged once a minute.
+//!
+//! # When the index is away
+//!
+//! Redis may be out of reach for a while. Then hits go on for what this process has found or written before (`recall`), and
+//! what is made is written as long as the limit surely holds, its record waiting (`keeper::backlog`). When it is back, the records
+//! come first, then the uses that were counted, then a pass over all: it may have lost records of files that are there.
 
 mod admin;
 mod check;
 mod complaints;
 mod folder;
 mod keeper;
+mod recall;
 #[cfg(test)]
 mod tests;
 
@@ -29,9 +36,10 @@ use crate::index::{Index, IndexError, Order, Record};
 pub use crate::index::{Purge, Purges};
 use crate::raster::Format;
 use crate::transform::{SourcePath, SourceVersion, VariantId};
-use complaints::Complaints;
+use complaints::{Complaints, is_away};
 use folder::Folder;
 use keeper::Keeper;
+use recall::{Known, Recall};
 
 pub use check::{CheckError, Report};
 pub use folder::file_name;
@@ -140,6 +148,7 @@ pub struct VariantCache {
 pub struct Shelf {
     folder: Folder,
     index: Arc<dyn Index>,
+    recall: Recall,
     complaints: Complaints,
 }
 
@@ -151,7 +160,8 @@ impl Shelf {
         let root = data_path.join("cache");
         let failed = |source| CacheError::Folder { path: root.display().to_string(), source };
         let folder = Folder::open(&root).map_err(failed)?;
-        Ok(Self { folder, index, complaints: Complaints::default() })
+        let recall = Recall::new(index.can_be_away());
+        Ok(Self { folder, index, recall, complaints: Complaints::default() })
     }
 }
 
@@ -198,10 +208,9 @@ impl VariantCache {
     #[must_use]
     pub fn get(&self, id: &VariantId) -> Option<Cached> {
         let generation = self.generation();
-        let record = self.find(id)?;
-        let format = format_of(&record)?;
-        match self.shelf.folder.read(id, format, record.bytes) {
-            Ok(bytes) if crc32fast::hash(&bytes) == record.checksum => Some(Cached { bytes, format, generation }),
+        let Known { format, bytes, checksum } = self.find(id)?;
+        match self.shelf.folder.read(id, format, bytes) {
+            Ok(bytes) if crc32fast::hash(&bytes) == checksum => Some(Cached { bytes, format, generation }),
             Ok(_) => self.mend(id, "a file of the cache is damaged"),
             Err(error) => self.mend(id, &format!("a file of the cache cannot be read: {error}")),
         }
@@ -210,10 +219,9 @@ impl VariantCache {
     /// The name of an answer's file below the folder of the cache, if the file is there.
     #[must_use]
     pub fn locate(&self, id: &VariantId) -> Option<String> {
-        let record = self.find(id)?;
-        let format = format_of(&record)?;
+        let Known { format, bytes, .. } = self.find(id)?;
         match self.shelf.folder.size(id, format) {
-            Ok(bytes) if bytes == record.bytes => Some(file_name(id, format)),
+            Ok(found) if found == bytes => Some(file_name(id, format)),
             _ => self.mend(id, "a file of the cache is not what it was"),
         }
     }
@@ -240,11 +248,14 @@ impl VariantCache {
         self.keeper.keep(&self.shelf, fill, done);
     }
 
-    /// Whether the index answers.
+    /// Whether the index does what it should. One that is away for a while makes answers slower, and prevents none.
     /// # Errors
-    /// If it does not.
+    /// If it fails.
     pub fn check(&self) -> Result<(), IndexError> {
-        self.shelf.index.totals().map(drop)
+        match self.shelf.index.totals() {
+            Err(error) if is_away(&error) => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     /// Writes what is still to be written, for as long as `timeout` at most, and ends the keeper. False if there was not
@@ -253,17 +264,25 @@ impl VariantCache {
         self.keeper.stop(timeout)
     }
 
-    fn find(&self, id: &VariantId) -> Option<Record> {
-        let found = self.shelf.index.find(&id.0);
-        found.unwrap_or_else(|error| {
-            self.shelf.complaints.about("asking the index", &error);
-            None
-        })
+    fn find(&self, id: &VariantId) -> Option<Known> {
+        match self.shelf.index.find(&id.0) {
+            Ok(record) => {
+                let known = record.as_ref().and_then(Known::of);
+                self.shelf.recall.note(id, known);
+                known
+            }
+            Err(error) if is_away(&error) => self.shelf.recall.get(id),
+            Err(error) => {
+                self.shelf.complaints.about("asking the index", &error);
+                None
+            }
+        }
     }
 
     /// A miss that is to be looked at.
     fn mend<T>(&self, id: &VariantId, reason: &str) -> Option<T> {
         self.shelf.complaints.note("what was found", reason);
+        self.shelf.recall.note(id, None);
         self.keeper.mend(id);
         None
     }

@@ -1,5 +1,8 @@
 //! The thread that writes: answers to files, records and uses to the index; and that makes room.
 
+mod absence;
+mod backlog;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
@@ -8,13 +11,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::complaints::is_away;
 use super::folder::Written;
+use super::recall::Known;
 use super::{CacheOptions, Fill, Shelf, extension_of, now_us};
 use crate::index::{Access, Gone, IndexError, Record};
 use crate::transform::VariantId;
+use backlog::Backlog;
 
 /// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large ones
 /// by their bytes.
@@ -51,17 +57,20 @@ impl Keeper {
         let (tasks, received) = sync_channel(MAX_WAITING);
         let keeper =
             Self { tasks, waiting_bytes: Arc::default(), touched: Arc::default(), is_stopping: Arc::default() };
+        let n_returns = shelf.index.n_returns();
         let worker = Worker {
             shelf: Arc::clone(shelf),
             options,
             waiting_bytes: Arc::clone(&keeper.waiting_bytes),
             touched: Arc::clone(&keeper.touched),
+            is_stopping: Arc::clone(&keeper.is_stopping),
             flushed: Instant::now(),
+            backlog: Backlog::default(),
+            n_returns,
+            tidying: tidy(shelf, &keeper.is_stopping, n_returns)?,
+            is_untidy: false,
         };
         thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(received))?;
-        let (shelf, is_stopping) = (Arc::clone(shelf), Arc::clone(&keeper.is_stopping));
-        let tidy = move || shelf.tidy(&|| is_stopping.load(Ordering::Relaxed));
-        thread::Builder::new().name("cache-start".to_owned()).spawn(tidy)?;
         Ok(keeper)
     }
 
@@ -129,12 +138,30 @@ impl Keeper {
     }
 }
 
+/// A pass over the cache, which ends early with the server, or when the index was away meanwhile.
+fn tidy(shelf: &Arc<Shelf>, is_stopping: &Arc<AtomicBool>, n_returns: u64) -> io::Result<JoinHandle<()>> {
+    let (shelf, is_stopping) = (Arc::clone(shelf), Arc::clone(is_stopping));
+    let is_over = {
+        let index = Arc::clone(&shelf.index);
+        move || is_stopping.load(Ordering::Relaxed) || index.n_returns() != n_returns
+    };
+    thread::Builder::new().name("cache-tidy".to_owned()).spawn(move || shelf.tidy(&is_over))
+}
+
 struct Worker {
     shelf: Arc<Shelf>,
     options: CacheOptions,
     waiting_bytes: Arc<AtomicU64>,
     touched: Arc<Mutex<HashMap<VariantId, Access>>>,
+    is_stopping: Arc<AtomicBool>,
     flushed: Instant,
+    /// What the index could not be told.
+    backlog: Backlog,
+    /// How often it was back when it was told all.
+    n_returns: u64,
+    /// The last pass over the cache, and whether there is to be another.
+    tidying: JoinHandle<()>,
+    is_untidy: bool,
 }
 
 /// An answer on its way, and who wants to know.
@@ -158,7 +185,10 @@ impl Worker {
             let mut next = match tasks.recv_timeout(until_flush) {
                 Ok(task) => Some(task),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.flush();
+                    return;
+                }
             };
             let mut batch = Batch::default();
             while let Some(task) = next {
@@ -167,6 +197,7 @@ impl Worker {
                     Task::Mend(id) => self.contain(|worker| worker.mend(&id)),
                     Task::Stop(done) => {
                         self.contain(|worker| worker.keep(batch));
+                        self.catch_up();
                         self.flush();
                         refuse_all(tasks);
                         // Who asked may have stopped waiting.
@@ -178,6 +209,7 @@ impl Worker {
             }
             self.contain(|worker| worker.keep(batch));
             if self.flushed.elapsed() >= FLUSH_INTERVAL {
+                self.contain(Self::catch_up);
                 self.flush();
             }
         }
@@ -204,8 +236,14 @@ impl Worker {
             return;
         }
         let n_bytes = pending.iter().map(|pending| pending.fill.bytes.len() as u64).sum();
-        let has_room = self.make_room(n_bytes).inspect_err(|error| self.shelf.complaints.about("making room", error));
-        for pending in pending.iter_mut().filter(|_| has_room.is_ok()) {
+        let has_room = match self.make_room(n_bytes) {
+            Ok(()) => true,
+            Err(error) => {
+                self.shelf.complaints.about("making room", &error);
+                is_away(&error) && self.backlog.has_room(pending.len(), n_bytes, limit)
+            }
+        };
+        for pending in pending.iter_mut().filter(|_| has_room) {
             let Fill { id, format, bytes, modified, .. } = &pending.fill;
             match self.shelf.folder.write(id, *format, bytes, *modified, self.options.fsync) {
                 Ok(written) => pending.written = Some(written),
@@ -224,7 +262,7 @@ impl Worker {
     }
 
     /// Records files that are written; those that get no record are removed. Tells which have one.
-    fn record(&self, written: &[Pending]) -> Vec<bool> {
+    fn record(&mut self, written: &[Pending]) -> Vec<bool> {
         if written.is_empty() {
             return Vec::new();
         }
@@ -236,12 +274,15 @@ impl Worker {
                 let is_kept = inserted.is_kept.iter().zip(written);
                 is_kept.map(|(is_kept, pending)| *is_kept && self.is_still_there(pending)).collect()
             }
+            Err(error) if is_away(&error) => self.defer(&records, written),
             Err(error) => {
                 self.shelf.complaints.about("writing the index", &error);
                 vec![false; written.len()]
             }
         };
-        let has_name = |pending: &Pending| pending.written.as_ref().is_some_and(Written::has_name);
+        for ((record, _), _) in records.iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept) {
+            self.shelf.recall.note(&VariantId(record.id), Known::of(record));
+        }
         // One that has lost its name to an answer made after a purge leaves that alone.
         let unkept = written.iter().zip(&is_kept).filter(|(pending, is_kept)| !**is_kept && has_name(pending));
         for (pending, _) in unkept {
@@ -255,8 +296,7 @@ impl Worker {
     /// Whether the file of an answer is there now that it is recorded: a purge by another process may have removed it, as
     /// the one that had its name before. From now on none will, but with its record.
     fn is_still_there(&self, pending: &Pending) -> bool {
-        let has_name = pending.written.as_ref().is_some_and(Written::has_name);
-        has_name
+        has_name(pending)
             || self.shelf.mend(&pending.fill.id).unwrap_or_else(|error| {
                 self.shelf.complaints.about("mending", &error);
                 false
@@ -266,7 +306,8 @@ impl Worker {
     /// Removes answers, the least wanted first, until so many bytes fit below the limit.
     fn make_room(&mut self, n_bytes: u64) -> Result<(), IndexError> {
         let limit = self.options.limit_bytes;
-        let total = self.shelf.index.totals()?.bytes;
+        let mut total = self.shelf.index.totals()?.bytes;
+        self.backlog.note_total(total + n_bytes);
         if limit == 0 || total + n_bytes <= limit {
             return Ok(());
         }
@@ -279,29 +320,59 @@ impl Worker {
                 break;
             }
             self.shelf.remove_files(&gone);
-            let freed = gone.iter().map(|gone| gone.bytes).sum();
+            let freed: u64 = gone.iter().map(|gone| gone.bytes).sum();
             excess = excess.saturating_sub(freed);
+            total = total.saturating_sub(freed);
+            self.backlog.note_total(total + n_bytes);
         }
         Ok(())
     }
 
-    /// Writes down what was used.
-    fn flush(&mut self) {
+    /// Writes down what was used; false if the index is away, and it has to be done once more.
+    fn flush(&mut self) -> bool {
         self.flushed = Instant::now();
         let touched = mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         if touched.is_empty() {
-            return;
+            return true;
         }
         let accesses: Vec<Access> = touched.into_values().collect();
-        if let Err(error) = self.shelf.index.touch(&accesses) {
-            self.shelf.complaints.about("writing down uses", &error);
+        let Err(error) = self.shelf.index.touch(&accesses) else {
+            return true;
+        };
+        if is_away(&error) {
+            put_back(&self.touched, accesses);
+            return false;
         }
+        self.shelf.complaints.about("writing down uses", &error);
+        true
     }
 
     /// Removes the record of an answer whose file is not what it should be, and the file.
     fn mend(&self, id: &VariantId) {
         if let Err(error) = self.shelf.mend(id) {
             self.shelf.complaints.about("mending", &error);
+        }
+    }
+}
+
+/// Whether the file of an answer still has its name.
+fn has_name(pending: &Pending) -> bool {
+    pending.written.as_ref().is_some_and(Written::has_name)
+}
+
+/// Uses that could not be written down count with those that have come since.
+fn put_back(touched: &Mutex<HashMap<VariantId, Access>>, accesses: Vec<Access>) {
+    let mut touched = touched.lock().unwrap_or_else(PoisonError::into_inner);
+    for access in accesses {
+        let is_full = touched.len() >= MAX_TOUCHED;
+        match touched.entry(VariantId(access.id)) {
+            Entry::Occupied(mut newer) => {
+                let newer = newer.get_mut();
+                newer.count += access.count;
+                newer.last_us = newer.last_us.max(access.last_us);
+            }
+            Entry::Vacant(place) if !is_full => drop(place.insert(access)),
+            Entry::Vacant(_) => {}
         }
     }
 }
@@ -337,6 +408,7 @@ impl Batch {
 impl Shelf {
     /// Removes the files of records that are gone.
     pub(super) fn remove_files(&self, gone: &[Gone]) {
+        self.recall.forget(gone);
         for gone in gone {
             let Some(format) = super::format_named(&gone.extension) else {
                 continue;

@@ -1,0 +1,3 @@
+-- Argument: source.
+redis.call('ZREM', 'pixlserv:jobs', ARGV[1])
+redis.call('HDEL', 'pixlserv:job-tries', ARGV[1])

@@ -1,0 +1,2 @@
+-- Arguments: names.
+drop_all(ARGV, {})
