@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::AccessError;
-use crate::index::{Index, KeyRecord};
+use crate::index::{Index, IndexError, KeyRecord};
 
 /// How long what was read of a key is believed.
 const FRESH: Duration = Duration::from_secs(1);
@@ -79,6 +79,12 @@ struct Known {
 impl Keyring {
     pub(super) fn new(index: Arc<dyn Index>) -> Self {
         Self { index, known: Cache::new(MAX_KNOWN) }
+    }
+
+    /// Whether the index answers.
+    pub(super) fn check(&self) -> Result<(), IndexError> {
+        // No key of ours: those are longer.
+        self.index.key("0").map(drop)
     }
 
     /// What was read of a key a moment ago; `None` if that is too long ago.

@@ -86,6 +86,13 @@ impl Access {
         })
     }
 
+    /// Whether keys can be looked for.
+    /// # Errors
+    /// If the index fails.
+    pub fn check(&self) -> Result<(), IndexError> {
+        self.keys.check()
+    }
+
     /// Whether everybody may do something.
     #[must_use]
     pub fn is_public(&self, permission: Permission) -> bool {

@@ -164,11 +164,6 @@ impl Cache {
         self.disk.as_ref().is_some_and(|disk| disk.has(id))
     }
 
-    /// What is wrong with the cache, if something is.
-    pub(super) fn check(&self) -> Result<(), String> {
-        self.disk.as_ref().map_or(Ok(()), |disk| disk.check().map_err(|error| super::chain(&error)))
-    }
-
     fn hot_and_right(&self, answer: &Answer, generation: u64) -> Option<Arc<HotImage>> {
         let hot = self.hot.as_ref()?;
         let image = hot.get(&answer.id)?;

@@ -31,7 +31,7 @@ impl Readiness {
 
     /// What is wrong, if something is.
     /// # Errors
-    /// If the storage or the cache failed the last look, or the look does not end.
+    /// If the storage or the index failed the last look, or the look does not end.
     pub fn get(&self) -> Result<(), String> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0.elapsed() > STALE {
@@ -61,5 +61,5 @@ fn watch(service: &Weak<Service>, readiness: &Weak<Readiness>) {
 
 fn check(service: &Service) -> Result<(), String> {
     service.storage.check().map_err(|error| format!("storage: {error}"))?;
-    service.cache.check().map_err(|error| format!("cache: {error}"))
+    service.access.check().map_err(|error| format!("index: {}", super::chain(&error)))
 }

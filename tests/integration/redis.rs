@@ -329,7 +329,8 @@ fn the_server_starts_without_redis_and_the_command_line_says_why_not() {
         let answer = pair.server.get(target);
         assert_eq!((answer.status, &answer.body), (200, &expected));
     }
-    assert_eq!(pair.server.get("/ready").status, 200, "images can be had");
+    let not_ready = poll(Instant::now() + PATIENCE, || (pair.server.get("/ready").status == 503).then_some(()));
+    not_ready.expect("the index cannot be reached");
     pair.wait_for_hit(target);
     pair.redis.restart();
     pair.wait_until_said("redis is back after", 1);

@@ -32,7 +32,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::index::{Index, IndexError, Order, Record};
+use crate::index::{Index, Order, Record};
 pub use crate::index::{Purge, Purges};
 use crate::raster::Format;
 use crate::transform::{SourcePath, SourceVersion, VariantId};
@@ -246,16 +246,6 @@ impl VariantCache {
     /// Hands an answer to the keeper, who calls `done` when it is kept, or will not be.
     pub fn keep(&self, fill: Fill, done: Box<dyn FnOnce(bool) + Send>) {
         self.keeper.keep(&self.shelf, fill, done);
-    }
-
-    /// Whether the index does what it should. One that is away for a while makes answers slower, and prevents none.
-    /// # Errors
-    /// If it fails.
-    pub fn check(&self) -> Result<(), IndexError> {
-        match self.shelf.index.totals() {
-            Err(error) if is_away(&error) => Ok(()),
-            result => result.map(drop),
-        }
     }
 
     /// Writes what is still to be written, for as long as `timeout` at most, and ends the keeper. False if there was not

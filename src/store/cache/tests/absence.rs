@@ -70,7 +70,6 @@ fn hits_and_writes_go_on_without_redis() {
     (0..5).for_each(|_| distant.cache.touch(&id(1)));
     assert_eq!(distant.keep(3..6), [true; 3]);
     assert!((0..6).all(|number| has(&distant.cache, number)));
-    assert!(distant.cache.check().is_ok(), "it is slower, and not down");
     let fourth = distant.place.file(4);
     fs::remove_file(&fourth).unwrap();
     assert!(!has(&distant.cache, 4) && !has(&distant.cache, 4));
