@@ -26,7 +26,12 @@ impl Client {
     /// One request on the connection, written at once.
     pub(crate) fn send(&mut self, target: &str) -> io::Result<()> {
         let head = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
-        self.stream.get_mut().write_all(head.as_bytes())
+        self.write(head.as_bytes())
+    }
+
+    /// Any bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
     }
 
     /// The next answer; `None` if the connection ends instead.

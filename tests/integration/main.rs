@@ -32,3 +32,5 @@ mod slow_clients;
 #[cfg(feature = "tiny_http")]
 mod tiny;
 mod traversal;
+mod upload_form;
+mod uploads;

@@ -63,10 +63,15 @@ impl Server {
         Self::start_in(Arc::clone(&self.directory), &self.images(), configuration)
     }
 
-    /// As `start_in`; `command` becomes the program.
+    /// As `start_in`; `command` becomes the program. A configuration that has an address or a rate keeps it.
     pub(crate) fn start_as(mut command: Command, directory: Arc<TempDir>, images: &Path, configuration: &str) -> Self {
         let file = directory.path().join("config.yaml");
-        let mut text = String::from("listen: 127.0.0.1:0\nthrottling-rate: 0\n");
+        let mut text = String::new();
+        for (key, value) in [("listen: ", "127.0.0.1:0"), ("throttling-rate: ", "0")] {
+            if !configuration.contains(key) {
+                writeln!(text, "{key}{value}").unwrap();
+            }
+        }
         writeln!(text, "local-path: {:?}", images.display().to_string()).unwrap();
         writeln!(text, "data-path: {:?}", directory.path().join("data").display().to_string()).unwrap();
         std::fs::write(&file, text + configuration).unwrap();
