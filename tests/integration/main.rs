@@ -33,4 +33,6 @@ mod slow_clients;
 mod tiny;
 mod traversal;
 mod upload_form;
+mod upload_mutations;
+mod upload_refusals;
 mod uploads;
