@@ -4,6 +4,7 @@
 
 mod abuse;
 mod answer_headers;
+mod api_keys;
 mod architecture;
 mod behind_nginx;
 mod cache_command;
@@ -16,6 +17,7 @@ mod crash;
 mod disk_full;
 mod eviction;
 mod formats;
+mod keys;
 mod methods;
 mod nginx;
 mod parameters;
@@ -28,6 +30,7 @@ mod serving;
 mod shelf;
 mod shutdown;
 mod siege;
+mod signatures;
 mod slow_clients;
 #[cfg(feature = "tiny_http")]
 mod tiny;
