@@ -18,6 +18,11 @@ impl Client {
         Self { stream: BufReader::new(server.connect()) }
     }
 
+    /// On a connection that is there already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
     /// As `new`, where the server may be gone.
     pub(crate) fn try_new(server: &Server) -> io::Result<Self> {
         Ok(Self { stream: BufReader::new(server.try_connect()?) })

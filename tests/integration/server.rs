@@ -362,7 +362,7 @@ fn read_all(mut stream: &TcpStream, patience: Duration) -> Exchange {
 }
 
 /// Splits what came back into answers. An answer cut short keeps the body that came.
-fn answers(mut bytes: &[u8]) -> Vec<Answer> {
+pub(crate) fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
