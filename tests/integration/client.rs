@@ -18,6 +18,11 @@ impl Client {
         Self { stream: BufReader::new(server.connect()) }
     }
 
+    /// On a connection that is there already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
     /// As `new`, where the server may be gone.
     pub(crate) fn try_new(server: &Server) -> io::Result<Self> {
         Ok(Self { stream: BufReader::new(server.try_connect()?) })
@@ -26,7 +31,12 @@ impl Client {
     /// One request on the connection, written at once.
     pub(crate) fn send(&mut self, target: &str) -> io::Result<()> {
         let head = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
-        self.stream.get_mut().write_all(head.as_bytes())
+        self.write(head.as_bytes())
+    }
+
+    /// Any bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
     }
 
     /// The next answer; `None` if the connection ends instead.

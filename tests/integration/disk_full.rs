@@ -1,4 +1,4 @@
-//! A cache on a file system that has no more room, or takes no more writes: images are served all the same, and kept again
+//! File systems that have no more room, or take no more writes. For a cache, images are served all the same, and kept again
 //! as soon as that is possible. The file systems are small ones in memory, which only the server sees; where the system
 //! forbids to make them, the tests say so.
 
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::pictures::noise;
 use crate::server::{PATIENCE, Server, poll, program};
+use crate::upload_form::{chunked_request, folder, form_of, stored_path, told, upload, upload_request};
 
 /// Nothing is kept in memory: a hit was on disk.
 const CONFIGURATION: &str = "cache: {memory: 0}\n";
@@ -178,4 +179,52 @@ fn a_read_only_disk_costs_the_cache_and_no_answer() {
     assert!((0..5).all(|number| small.get(number) == "hit"), "what was kept before is still there");
     small.remount("rw");
     small.check_healed(200);
+}
+
+/// Checks that an upload is refused for want of room, and that the folder stays as it is.
+fn check_refused(small: &Small, content: &[u8], what: &str) {
+    let images = small.seen_from_outside(&small.place);
+    let before = folder(&images);
+    for request in [upload_request("/upload", &form_of(content)), chunked_request("/upload", &form_of(content), 50_000)]
+    {
+        let told = told(&small.server, &request);
+        assert_eq!(told.status, 507, "{what}: {told:?}\n{}", small.server.log_of_events());
+    }
+    assert!(folder(&images) == before, "{what}: left behind");
+    assert_eq!(small.server.get("/health").status, 200);
+}
+
+#[test]
+fn an_upload_on_a_full_disk_is_refused_and_leaves_nothing() {
+    let Some(small) = start("images", "size=1m") else { return };
+    let content = noise(900, 900);
+    let first = stored_path(&small.server, &content);
+    let ballast = small.seen_from_outside(&small.place).join("ballast");
+    fill_up(&ballast);
+    check_refused(&small, &content, "full");
+    check_refused(&small, &noise(20, 20), "full, a small one");
+    std::fs::remove_file(&ballast).unwrap();
+    let second = stored_path(&small.server, &content);
+    for path in [first, second] {
+        assert!(std::fs::read(small.seen_from_outside(&small.place).join(path)).unwrap() == content);
+    }
+    // Room for a part of a third is none, and is there again afterwards.
+    check_refused(&small, &content, "nearly full");
+    check_refused(&small, &content, "nearly full, again");
+    stored_path(&small.server, &noise(20, 20));
+}
+
+#[test]
+fn an_upload_on_a_disk_without_inodes_or_one_that_is_read_only_is_refused() {
+    let Some(small) = start("images", "size=8m,nr_inodes=5") else { return };
+    let content = noise(100, 100);
+    let n_stored = (0..10).take_while(|_| upload(&small.server, "/upload", &form_of(&content)).status == 200).count();
+    assert!((1..10).contains(&n_stored), "{n_stored}");
+    check_refused(&small, &content, "no inodes");
+    small.remount("nr_inodes=100");
+    stored_path(&small.server, &content);
+    small.remount("ro");
+    check_refused(&small, &content, "read-only");
+    small.remount("rw");
+    stored_path(&small.server, &content);
 }

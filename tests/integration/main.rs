@@ -4,6 +4,7 @@
 
 mod abuse;
 mod answer_headers;
+mod api_keys;
 mod architecture;
 mod behind_nginx;
 mod cache_command;
@@ -12,10 +13,13 @@ mod client;
 mod command;
 mod conditional;
 mod corpus;
+mod cors;
 mod crash;
 mod disk_full;
+mod eager;
 mod eviction;
 mod formats;
+mod keys;
 mod methods;
 mod nginx;
 mod parameters;
@@ -30,7 +34,15 @@ mod serving;
 mod shelf;
 mod shutdown;
 mod siege;
+mod signatures;
 mod slow_clients;
+mod throttle;
 #[cfg(feature = "tiny_http")]
 mod tiny;
 mod traversal;
+mod upload_form;
+mod upload_memory;
+mod upload_mutations;
+mod upload_refusals;
+mod upload_storm;
+mod uploads;

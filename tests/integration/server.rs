@@ -63,10 +63,15 @@ impl Server {
         Self::start_in(Arc::clone(&self.directory), &self.images(), configuration)
     }
 
-    /// As `start_in`; `command` becomes the program.
+    /// As `start_in`; `command` becomes the program. A configuration that has an address or a rate keeps it.
     pub(crate) fn start_as(mut command: Command, directory: Arc<TempDir>, images: &Path, configuration: &str) -> Self {
         let file = directory.path().join("config.yaml");
-        let mut text = String::from("listen: 127.0.0.1:0\nthrottling-rate: 0\n");
+        let mut text = String::new();
+        for (key, value) in [("listen: ", "127.0.0.1:0"), ("throttling-rate: ", "0")] {
+            if !configuration.contains(key) {
+                writeln!(text, "{key}{value}").unwrap();
+            }
+        }
         writeln!(text, "local-path: {:?}", images.display().to_string()).unwrap();
         writeln!(text, "data-path: {:?}", directory.path().join("data").display().to_string()).unwrap();
         std::fs::write(&file, text + configuration).unwrap();
@@ -362,7 +367,7 @@ fn read_all(mut stream: &TcpStream, patience: Duration) -> Exchange {
 }
 
 /// Splits what came back into answers. An answer cut short keeps the body that came.
-fn answers(mut bytes: &[u8]) -> Vec<Answer> {
+pub(crate) fn answers(mut bytes: &[u8]) -> Vec<Answer> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
