@@ -1,13 +1,13 @@
 //! Uploads that are refused: each with its status and a reason in JSON, and without a trace on the disk.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use crate::abuse::CLOSING;
 use crate::client::together;
 use crate::pictures::{jpeg, noise, png};
-use crate::server::{PATIENCE, Server, poll};
+use crate::server::{Server, poll};
 use crate::upload_form::{
     BOUNDARY, Before, Form, Told, chunked_request, folder, form_of, media_type, parts_of, post, told, upload,
     upload_request,
@@ -378,29 +378,29 @@ fn a_client_that_leaves_leaves_nothing() {
 fn only_so_many_uploads_are_received_at_once() {
     let server = Server::start("http: {max-uploads: 3}\n");
     let before = Before::of(&server);
-    let request = upload_request("/upload", &form_of(&noise(300, 300)));
-    let half = request.len() / 2;
-    let mut begun: Vec<_> = (0..3)
+    let headers = format!("Connection: close\r\nExpect: 100-continue\r\n{}", media_type(BOUNDARY));
+    let request = post("/upload", &headers, &form_of(&noise(300, 300)));
+    let head_end = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let begun: Vec<_> = (0..3)
         .map(|_| {
             let mut stream = server.connect();
-            stream.write_all(&request[..half]).unwrap();
+            stream.write_all(&request[..head_end]).unwrap();
+            // Who is asked for the body has a place.
+            let mut asked = [0; 25];
+            stream.read_exact(&mut asked).unwrap();
+            assert!(asked.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&asked));
             stream
         })
         .collect();
-    // Those that were begun are received once the server has looked at all of them.
-    let refused = poll(Instant::now() + PATIENCE, || {
-        let exchange = server.exchange(&upload_request("/upload", b""));
-        let answer = &exchange.answers[0];
-        (answer.status == 503).then(|| (Told::of(answer), answer.header("Retry-After").is_some()))
-    });
-    let (refusal, has_time) = refused.expect("a fourth is received");
-    assert!(has_time, "{refusal:?}");
-    for stream in &mut begun {
-        stream.write_all(&request[half..]).unwrap();
+    let exchange = server.exchange(&upload_request("/upload", &form_of(&png(9, 9))));
+    let refusal = Told::only(&exchange, "a fourth");
+    assert!(refusal.status == 503 && exchange.answers[0].header("Retry-After").is_some(), "{exchange:?}");
+    for mut stream in begun {
+        stream.write_all(&request[head_end..]).unwrap();
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(stream, &mut bytes).unwrap();
+        stream.read_to_end(&mut bytes).unwrap();
         assert!(bytes.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes));
     }
-    assert_eq!(told(&server, &request).status, 200);
+    assert_eq!(told(&server, &upload_request("/upload", &form_of(&png(9, 9)))).status, 200);
     before.assert_all_closed(&server, "three uploads");
 }
