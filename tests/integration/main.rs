@@ -28,6 +28,7 @@ mod purge;
 mod python;
 mod quality;
 mod redis;
+mod redis_access;
 mod redis_server;
 mod server;
 mod serving;

@@ -167,7 +167,7 @@ fn kill_three_times(storage: Storage, configuration: &str) {
     });
     pair.wait_until_said("redis is back after", 1);
     pair.settle();
-    let n_lost = || pair.n_said("redis cannot be reached");
+    let n_lost = || pair.n_said("WARN redis cannot be reached");
     let is_even = || (pair.n_said("redis is back") == n_lost()).then_some(());
     let came_back = poll(Instant::now() + PATIENCE, is_even).is_some();
     assert!(came_back && n_lost() <= 3, "{}", pair.server.log_of_events());
@@ -307,7 +307,7 @@ fn a_frozen_redis_holds_no_request_up() {
     pair.redis.thaw();
     pair.wait_until_said("redis is back after", 1);
     assert_eq!(pair.settle(), 60);
-    assert_eq!((pair.n_said("redis cannot be reached"), pair.n_said("the cache: ")), (1, 0));
+    assert_eq!((pair.n_said("WARN redis cannot be reached"), pair.n_said("the cache: ")), (1, 0));
     let names: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut pair.redis.connect()).unwrap();
     assert!(names.iter().all(|name| name.starts_with("pixlserv:")), "{names:?}");
 }
@@ -324,7 +324,7 @@ fn the_server_starts_without_redis_and_the_command_line_says_why_not() {
     assert!(!output.status.success() && said.contains("redis cannot be reached at 127.0.0.1:"), "{said}");
     pair.server.stop();
     pair.server = serve(&pair.redis, &pair.plain, "");
-    assert_eq!(pair.n_said("redis cannot be reached"), 1, "{}", pair.server.log());
+    assert_eq!(pair.n_said("WARN redis cannot be reached"), 1, "{}", pair.server.log());
     let target = "/image/w_20/photo.jpg";
     let expected = pair.plain.get(target).body;
     for _ in 0..3 {
@@ -337,5 +337,5 @@ fn the_server_starts_without_redis_and_the_command_line_says_why_not() {
     pair.redis.restart();
     pair.wait_until_said("redis is back after", 1);
     assert_eq!(pair.settle(), 1);
-    assert_eq!(pair.n_said("redis cannot be reached"), 1);
+    assert_eq!(pair.n_said("WARN redis cannot be reached"), 1);
 }
