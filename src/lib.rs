@@ -26,11 +26,12 @@
 //!
 //! # What holds everywhere
 //!
-//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` imports nothing of ours.
-//!   A test reads every `crate::` path and fails on an import against this order.
+//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` imports nothing of
+//!   ours. A test reads every `crate::` path and fails on an import against this order.
 //! - Only `http` touches client sockets; only `store` and `index` reach for what is stored.
 //! - `transform`, `plan`, `pipeline` and `raster` touch no file, socket, clock, environment or log.
-//! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over threads.
+//! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over
+//!   threads.
 //! - The cache fails no request, and writes to the disk by a thread of its own.
 //! - Everything from outside has a bound, and every decode is walled against panics.
 //!
@@ -41,9 +42,9 @@
 //! plan made and the pipeline run. What is in memory is answered by the loop of [`http`] itself; what has to wait for a
 //! disk is on the *io* threads, pixels are on the *pixels* threads, one per core.
 //!
-//! An upload: `http::routes` asks for the body, which the loop hands over in pieces; `http::multipart` finds the file in it, and
-//! [`service::Upload`] takes that, proves it sound by a whole decode, and gives it a name. What every upload is wanted as is made
-//! after the answer, from a queue of the index.
+//! An upload: `http::routes` asks for the body, which the loop hands over in pieces; `http::multipart` finds the file
+//! in it, and [`service::Upload`] takes that, proves it sound by a whole decode, and gives it a name. What every upload
+//! is wanted as is made after the answer, from a queue of the index.
 //!
 //! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
 //! turns it for display and encodes it.

@@ -21,7 +21,8 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
-    /// Whether an address is one of them. An IPv4 address counts as itself also where IPv6 wraps it (`::ffff:10.0.0.1`).
+    /// Whether an address is one of them. An IPv4 address counts as itself also where IPv6 wraps it
+    /// (`::ffff:10.0.0.1`).
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address.to_canonical()) {

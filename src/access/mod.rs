@@ -55,8 +55,8 @@ pub struct Access {
     pub throttle: Throttle,
 }
 
-/// The key that somebody came with, if they did. A key that is given must exist and permit what is asked for, even where none
-/// is needed.
+/// The key that somebody came with, if they did. A key that is given must exist and permit what is asked for, even
+/// where none is needed.
 type Permitted = Result<Option<Arc<KeyRecord>>, AccessError>;
 
 impl Access {

@@ -1,5 +1,6 @@
-//! Signatures of uploads: HMAC-SHA256 (RFC 2104) under the secret of a key. The original's covers the time alone, so that it
-//! can be used again while that is fresh; one that covers the SHA-256 of the file, too, is good for that file only.
+//! Signatures of uploads: HMAC-SHA256 (RFC 2104) under the secret of a key. The original's covers the time alone, so
+//! that it can be used again while that is fresh; one that covers the SHA-256 of the file, too, is good for that file
+//! only.
 
 use ring::hmac;
 
@@ -40,7 +41,8 @@ pub enum SignatureError {
 }
 
 impl Proof {
-    /// Believes the proof at the time `now_s`, in seconds since 1970, or not. `file` is the digest of what was uploaded.
+    /// Believes the proof at the time `now_s`, in seconds since 1970, or not. `file` is the digest of what was
+    /// uploaded.
     /// # Errors
     /// If time, signature or file are wrong. An empty secret signs nothing.
     pub fn verify(

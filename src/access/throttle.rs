@@ -1,6 +1,6 @@
-//! How many requests an address may make: the generic cell rate algorithm (ITU-T I.371), as nginx and governor have it. A rate
-//! of 60 a minute is 60 at once, then one a second. Servers that share redis count together there; a server that cannot reach
-//! it counts alone.
+//! How many requests an address may make: the generic cell rate algorithm (ITU-T I.371), as nginx and governor have it.
+//! A rate of 60 a minute is 60 at once, then one a second. Servers that share redis count together there; a server that
+//! cannot reach it counts alone.
 
 use std::fmt;
 use std::net::IpAddr;

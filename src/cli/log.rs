@@ -1,5 +1,5 @@
-//! The log: lines on standard error, written by a thread of their own. Whoever reads them slowly, or not at all, holds up
-//! no request; lines that find no room are counted and left out.
+//! The log: lines on standard error, written by a thread of their own. Whoever reads them slowly, or not at all, holds
+//! up no request; lines that find no room are counted and left out.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Addresses of the configuration: where to listen, whom to trust, who may read answers. Nothing is opened or resolved here.
+//! Addresses of the configuration: where to listen, whom to trust, who may read answers. Nothing is opened or resolved
+//! here.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -85,7 +86,8 @@ impl FromStr for Loop {
     }
 }
 
-/// The path of a folder in URLs, such as `/pixlserv-cache/`: begins and ends with a slash, of letters, digits and `/._-`.
+/// The path of a folder in URLs, such as `/pixlserv-cache/`: begins and ends with a slash, of letters, digits and
+/// `/._-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlFolder(String);
 

@@ -1,6 +1,6 @@
-//! Finds the end of a request body in what has arrived, and takes its framing off (RFC 9112 §6.3, §7.1). Pure: bytes in,
-//! bytes out; the same ones however they were split over reads. Strict, as heads are: what another server could read in
-//! another way is refused.
+//! Finds the end of a request body in what has arrived, and takes its framing off (RFC 9112 §6.3, §7.1). Pure: bytes
+//! in, bytes out; the same ones however they were split over reads. Strict, as heads are: what another server could
+//! read in another way is refused.
 
 use super::framing::BodyLength;
 
@@ -67,8 +67,8 @@ impl BodyReader {
         self == Self::Whole
     }
 
-    /// Takes what belongs to the body from the start of `bytes`, and puts its content into `content`. Returns how much it
-    /// took: all, if the body is not whole then.
+    /// Takes what belongs to the body from the start of `bytes`, and puts its content into `content`. Returns how much
+    /// it took: all, if the body is not whole then.
     pub(super) fn advance(&mut self, bytes: &[u8], content: &mut Vec<u8>) -> Result<usize, BadChunk> {
         let mut position = 0;
         while position < bytes.len() && !self.is_whole() {

@@ -9,9 +9,9 @@ use crate::access::AddressRange;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that a request counts for: the peer, or what trusted proxies say instead. Each adds the address that it sees at
-/// the end of `X-Forwarded-For`; so the last one that is no trusted proxy itself is the client, and what stands before it is
-/// the client's word. Who may use a unix-domain socket is trusted. `None` if nobody has said anything.
+/// The address that a request counts for: the peer, or what trusted proxies say instead. Each adds the address that it
+/// sees at the end of `X-Forwarded-For`; so the last one that is no trusted proxy itself is the client, and what stands
+/// before it is the client's word. Who may use a unix-domain socket is trusted. `None` if nobody has said anything.
 pub(super) fn client_address(request: &Request, trusted: &[AddressRange]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut client = request.peer;

@@ -302,8 +302,8 @@ impl Door {
         self.set_timer(token);
     }
 
-    /// The process has no more files: connections go until those that may be open are, and one at least. Files are needed
-    /// for answers, too.
+    /// The process has no more files: connections go until those that may be open are, and one at least. Files are
+    /// needed for answers, too.
     fn shrink(&mut self) {
         self.capacity.look_again();
         let max = self.capacity.max(self.shared.now).min(self.connections.len().saturating_sub(1));

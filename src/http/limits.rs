@@ -47,8 +47,8 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// How long running requests may take to finish after the stop.
     pub stop_timeout: Duration,
-    /// Requests that a handler has or that wait for one; more are answered 503 at once. At least 1. Handlers leave fast,
-    /// so this may be many: `queue_timeout` is what bounds the wait.
+    /// Requests that a handler has or that wait for one; more are answered 503 at once. At least 1. Handlers leave
+    /// fast, so this may be many: `queue_timeout` is what bounds the wait.
     pub max_requests: usize,
     /// A request that no thread has begun after this time is answered 503.
     pub queue_timeout: Duration,

@@ -5,7 +5,8 @@
 //! and has each (`connection`) read and write what its socket takes. A client that is idle or slow costs no thread. A
 //! request whose head is whole and valid (`head`, `framing`) is answered in place where that needs no waiting, and
 //! otherwise on a pool of few threads behind a bounded queue (`pool`), from where, or from wherever its work is done,
-//! the answer comes back (`reply`, `answers`). A body that is wanted is handed over in pieces (`body`, `receiver`). Every wait has a deadline (`timers`), every buffer a bound (`limits`).
+//! the answer comes back (`reply`, `answers`). A body that is wanted is handed over in pieces (`body`, `receiver`).
+//! Every wait has a deadline (`timers`), every buffer a bound (`limits`).
 
 use std::io;
 use std::sync::Arc;
@@ -60,8 +61,8 @@ pub type Handler = dyn Fn(Arc<Request>, Reply) + Send + Sync;
 /// Answers a request, or leaves it to the [`Handler`]; runs on the loop's own thread, where everybody waits for it.
 pub type InstantHandler = dyn Fn(&Request) -> Option<Response> + Send + Sync;
 
-/// Puts an answer into its last shape, whoever gave it: the loop itself among them, as where it is overloaded or a body is
-/// too large. Runs on the loop's own thread.
+/// Puts an answer into its last shape, whoever gave it: the loop itself among them, as where it is overloaded or a body
+/// is too large. Runs on the loop's own thread.
 pub type Dresser = dyn Fn(&Request, Response) -> Response + Send + Sync;
 
 /// Who answers.

@@ -1,5 +1,5 @@
-//! `multipart/form-data` (RFC 7578) that comes in pieces. multer reads it, as a future that is polled by hand whenever a piece
-//! has come: no runtime, and no thread that waits.
+//! `multipart/form-data` (RFC 7578) that comes in pieces. multer reads it, as a future that is polled by hand whenever
+//! a piece has come: no runtime, and no thread that waits.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

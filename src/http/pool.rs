@@ -86,7 +86,8 @@ impl Pool {
         Share::take(&self.n_receiving, self.max_receiving)
     }
 
-    /// Has a thread hand a piece of a body to who takes it, and the end of it after the last; `deliver` is told what then.
+    /// Has a thread hand a piece of a body to who takes it, and the end of it after the last; `deliver` is told what
+    /// then.
     pub(super) fn hand_over(
         &self,
         id: u64,

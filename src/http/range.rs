@@ -1,5 +1,5 @@
-//! A part of an answer (RFC 9110 §14): one range is served, several are answered whole, as §14.2 allows, and what cannot
-//! be read counts as not said. Pure.
+//! A part of an answer (RFC 9110 §14): one range is served, several are answered whole, as §14.2 allows, and what
+//! cannot be read counts as not said. Pure.
 
 use std::ops::Range;
 

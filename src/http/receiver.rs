@@ -1,6 +1,6 @@
-//! Who takes a request body: a handler that wants one says so by its [`Reply`](super::Reply), with a value of this kind.
-//! The loop reads the socket, and hands the body over a piece at a time; so a client that is slow, stalled or gone holds no
-//! thread, and a body is never in memory as a whole.
+//! Who takes a request body: a handler that wants one says so by its [`Reply`](super::Reply), with a value of this
+//! kind. The loop reads the socket, and hands the body over a piece at a time; so a client that is slow, stalled or
+//! gone holds no thread, and a body is never in memory as a whole.
 
 use std::ops::ControlFlow;
 

@@ -1,11 +1,12 @@
 //! The same service on tiny_http 0.12, for comparison and for use behind nginx only (cargo feature `tiny_http`).
 //!
-//! What this loop walls off: heads that our own loop would refuse, as far as tiny_http shows them; panics; more requests at
-//! once than allowed; announced bodies that are too large, which tiny_http would read into one allocation of that size
-//! when it drops the request (such a request is never dropped, which costs a thread and a socket each). What it cannot wall off, since tiny_http does it on its own: no time-outs and no limit of a head, a
-//! thread for each connection, bursts of connections that stay unanswered, the end of its accept thread when files run
-//! out, and requests with two lengths or with length and coding, of which it believes one. nginx in front keeps all of
-//! these away.
+//! What this loop walls off: heads that our own loop would refuse, as far as tiny_http shows them; panics; more
+//! requests at once than allowed; announced bodies that are too large, which tiny_http would read into one allocation
+//! of that size when it drops the request (such a request is never dropped, which costs a thread and a socket each).
+//! What it cannot wall off, since tiny_http does it on its own: no time-outs and no limit of a head, a thread for each
+//! connection, bursts of connections that stay unanswered, the end of its accept thread when files run out, and
+//! requests with two lengths or with length and coding, of which it believes one. nginx in front keeps all of these
+//! away.
 
 use std::io::{self, Cursor};
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! Answers that slow clients keep in memory. Each body counts once, however many clients it is on its way to; when all of
-//! them together are too much, whoever has been taking an answer for longest has to go.
+//! Answers that slow clients keep in memory. Each body counts once, however many clients it is on its way to; when all
+//! of them together are too much, whoever has been taking an answer for longest has to go.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,5 +1,5 @@
-//! Uploads whose eager transformations are still to be run. A job is done at least once: who takes it has it for a while,
-//! and if nobody has ended it by then, another takes it.
+//! Uploads whose eager transformations are still to be run. A job is done at least once: who takes it has it for a
+//! while, and if nobody has ended it by then, another takes it.
 
 use super::IndexError;
 

@@ -1,13 +1,13 @@
 //! What must be known beside the images themselves: cached answers, whose they are, how large, when and how often asked
 //! for, and what was purged (`Records`); API keys (`Keys`); work that is still to be done (`Jobs`). The embedded store
-//! (`sqlite`) needs nothing installed, and any number of processes of one machine may share it; with `redis`, servers of
-//! several machines do.
+//! (`sqlite`) needs nothing installed, and any number of processes of one machine may share it; with `redis`, servers
+//! of several machines do.
 //!
 //! # Purges
 //!
-//! A generation grows with every purge. Work notes the generation when it begins, and its record is refused if its source
-//! was purged since: a purge wins against work that is under way. What a process has in memory counts only while the
-//! generation is the one for which it was last found right; after that, [`Records::is_purged_since`] is asked.
+//! A generation grows with every purge. Work notes the generation when it begins, and its record is refused if its
+//! source was purged since: a purge wins against work that is under way. What a process has in memory counts only while
+//! the generation is the one for which it was last found right; after that, [`Records::is_purged_since`] is asked.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,8 +31,8 @@ pub(crate) use redis::tests::{Redis, server::Storage};
 
 /// A place for all that must be known. Calls may wait, for a disk or for a network, but for the one that says so.
 pub trait Index: Records + Keys + Jobs {
-    /// How often it has come back after it could not be reached for a while. What was not written down meanwhile is then
-    /// to be brought to it again; and it may have forgotten what it knew.
+    /// How often it has come back after it could not be reached for a while. What was not written down meanwhile is
+    /// then to be brought to it again; and it may have forgotten what it knew.
     fn n_returns(&self) -> u64 {
         0
     }
@@ -53,7 +53,8 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// The generation after the last purge. Never waits; `None` where that cannot be told without.
     fn generation_at_once(&self) -> Option<u64>;
 
-    /// The generation after the last purge; the last that was known, if the index does not answer. It never becomes smaller.
+    /// The generation after the last purge; the last that was known, if the index does not answer. It never becomes
+    /// smaller.
     fn generation(&self) -> u64;
 
     /// Whether `source` was purged, by name or with all others, after `generation`.
@@ -77,8 +78,8 @@ pub trait Records: fmt::Debug + Send + Sync {
     fn totals(&self) -> Result<Totals, IndexError>;
 
     /// Takes new records, each with the generation at which its work began. One whose source was purged since is left
-    /// out. Records of other states of the same sources go. One that is there already gets the new file's extension, size,
-    /// checksum and time.
+    /// out. Records of other states of the same sources go. One that is there already gets the new file's extension,
+    /// size, checksum and time.
     /// # Errors
     /// If the index fails; then nothing has changed.
     fn insert(&self, records: &[(Record, u64)]) -> Result<Inserted, IndexError>;
@@ -98,14 +99,14 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// If the index fails; then nothing has changed.
     fn remove(&self, ids: &[Id]) -> Result<(), IndexError>;
 
-    /// Removes all records of a source, and refuses those of work that is under way. `take` gets what went, where the index
-    /// can do that before anybody can record an answer of the same name again.
+    /// Removes all records of a source, and refuses those of work that is under way. `take` gets what went, where the
+    /// index can do that before anybody can record an answer of the same name again.
     /// # Errors
     /// If the index fails; then nothing has changed.
     fn purge(&self, source: &str, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<Vec<Gone>, IndexError>;
 
-    /// Removes all records, a batch at a time, each given to `take` as by `purge`; refuses those of all work that is under
-    /// way.
+    /// Removes all records, a batch at a time, each given to `take` as by `purge`; refuses those of all work that is
+    /// under way.
     /// # Errors
     /// If the index fails; then the rest of the records are still there.
     fn clear(&self, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<(), IndexError>;

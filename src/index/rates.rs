@@ -23,7 +23,8 @@ impl Rate {
 
 /// Counts that all servers of an index share, by the clock of the index.
 pub trait Rates: Send + Sync {
-    /// Counts a request of `who`, or says how long it is until the next would be accepted; a refused one does not count.
+    /// Counts a request of `who`, or says how long it is until the next would be accepted; a refused one does not
+    /// count.
     /// # Errors
     /// If the index fails.
     fn take(&self, who: &str, rate: Rate) -> Result<Result<(), Duration>, IndexError>;

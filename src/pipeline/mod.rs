@@ -29,8 +29,8 @@ pub fn run(source: &[u8], plan: &Plan) -> Result<Encoded, DecodeError> {
     Ok(Encoded { format: plan.encode.format, bytes: codec::encode(&image, plan.encode) })
 }
 
-/// Runs several plans on the source that they were made for, which is decoded once; `give` gets each answer when it is done,
-/// with the number of its plan.
+/// Runs several plans on the source that they were made for, which is decoded once; `give` gets each answer when it is
+/// done, with the number of its plan.
 /// # Errors
 /// If the source cannot be decoded.
 pub fn run_all(source: &[u8], plans: &[Plan], mut give: impl FnMut(usize, Encoded)) -> Result<(), DecodeError> {

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn corners_follow_the_exif_table() {
-        // Where the displayed top left pixel is stored in a 4x3 picture (EXIF 2.32: the visual meaning of row 0, column 0).
+        // Where the displayed top left pixel is stored in a 4x3 picture (EXIF 2.32: the visual meaning of row 0, column
+        // 0).
         let stored = Size::new(4, 3);
         let corners = [(0, 0), (3, 0), (3, 2), (0, 2), (0, 0), (0, 2), (3, 2), (3, 0)];
         for (value, corner) in (1..=8).zip(corners) {

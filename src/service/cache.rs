@@ -1,7 +1,7 @@
 //! What was made before: in memory, else on disk. It never fails a request, and never answers what a purge took back.
 //!
-//! The generation of the cache grows with every purge. Work notes it when it begins, and what it makes carries it along:
-//! an answer of an older generation counts only after a look at what was purged since.
+//! The generation of the cache grows with every purge. Work notes it when it begins, and what it makes carries it
+//! along: an answer of an older generation counts only after a look at what was purged since.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -63,8 +63,8 @@ impl Cache {
         self.disk.as_ref().map_or(0, |disk| disk.generation())
     }
 
-    /// The last purge of a source. Tag and time of its answers change with it, since a purge says that they may be others
-    /// although nothing of the source tells. Never waits; `None` if it would have to.
+    /// The last purge of a source. Tag and time of its answers change with it, since a purge says that they may be
+    /// others although nothing of the source tells. Never waits; `None` if it would have to.
     pub(super) fn last_purge_at_once(&self, source: &SourcePath) -> Option<Purge> {
         self.last_purge_as_of(self.generation_at_once()?, source)
     }

@@ -1,6 +1,6 @@
-//! The way of an image that nobody has made yet: a place, its source, memory for its pixels, and a worker that draws it.
-//! Each step runs where it belongs: reading on the io threads, pixels on a pool with one thread per core. What waits in
-//! between holds neither a thread nor the source.
+//! The way of an image that nobody has made yet: a place, its source, memory for its pixels, and a worker that draws
+//! it. Each step runs where it belongs: reading on the io threads, pixels on a pool with one thread per core. What
+//! waits in between holds neither a thread nor the source.
 
 use std::sync::Arc;
 use std::{io, mem};
@@ -42,8 +42,8 @@ impl Workshop {
     }
 }
 
-/// Threads for one kind of work. `niceness` is how much of the processor they leave to others: those who only have to send
-/// what is there should not stand behind those who compute.
+/// Threads for one kind of work. `niceness` is how much of the processor they leave to others: those who only have to
+/// send what is there should not stand behind those who compute.
 /// # Errors
 /// If the threads cannot be started.
 pub fn threads(kind: &'static str, n_threads: usize, niceness: i32) -> io::Result<ThreadPool> {

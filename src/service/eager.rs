@@ -1,6 +1,7 @@
-//! Eager transformations: what every upload is wanted as, made after it was answered, from one decode, so that the first
-//! request for it is a hit. The queue is the index's: a job survives the end of the process, and is ended only when all of its
-//! images are on disk, or cannot be made. While the index fails, jobs are kept in memory, and die with the process.
+//! Eager transformations: what every upload is wanted as, made after it was answered, from one decode, so that the
+//! first request for it is a hit. The queue is the index's: a job survives the end of the process, and is ended only
+//! when all of its images are on disk, or cannot be made. While the index fails, jobs are kept in memory, and die with
+//! the process.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

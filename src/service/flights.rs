@@ -48,9 +48,9 @@ impl<K: Clone + Eq + Hash, R: Clone> Flights<K, R> {
         Arc::new(Self { open: Mutex::new(HashMap::new()) })
     }
 
-    /// Joins the work on `key`: `waiter` gets its result, at once if it is done already. `Some` if there is no such work:
-    /// then it is the caller's to do, and its own waiter is among those told. `otherwise` is the result of work that
-    /// ends without one.
+    /// Joins the work on `key`: `waiter` gets its result, at once if it is done already. `Some` if there is no such
+    /// work: then it is the caller's to do, and its own waiter is among those told. `otherwise` is the result of work
+    /// that ends without one.
     pub(super) fn join(
         self: &Arc<Self>,
         key: K,

@@ -1,8 +1,8 @@
 //! The corridor between the rooms: one line per room. Knows nothing of HTTP.
 //!
 //! An image is found (`find_image`: what is it called, is it there?), taken from the cache (`cache`, `hot`) or made
-//! (`cold`), once for all who wait for it (`flights`), and not before there is room for it (`gate`). An upload is received
-//! and proved sound (`upload`), and what it is always wanted as is made from it (`eager`).
+//! (`cold`), once for all who wait for it (`flights`), and not before there is room for it (`gate`). An upload is
+//! received and proved sound (`upload`), and what it is always wanted as is made from it (`eager`).
 
 mod cache;
 mod cold;
@@ -133,8 +133,8 @@ pub enum Origin {
     Coalesced,
 }
 
-/// An image that was found or made, with the name and the time that it has. Those differ from the ones of the request if
-/// its source was changed in between.
+/// An image that was found or made, with the name and the time that it has. Those differ from the ones of the request
+/// if its source was changed in between.
 #[derive(Clone, Debug)]
 pub struct MadeImage {
     /// The image.

@@ -1,5 +1,5 @@
-//! The way of an upload: may they, a file without a name that takes the bytes, a whole decode that proves them sound, a name.
-//! The bytes are stored as they came.
+//! The way of an upload: may they, a file without a name that takes the bytes, a whole decode that proves them sound, a
+//! name. The bytes are stored as they came.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -102,8 +102,8 @@ impl Upload {
         proof.verify(&key.secret, now_s(), &file, must_cover_file).map_err(|error| UploadError::from(error).into())
     }
 
-    /// Proves the file to be an image, and stores it; `deliver` is told its path when it is stored, or when it is sound if
-    /// uploads are asynchronous.
+    /// Proves the file to be an image, and stores it; `deliver` is told its path when it is stored, or when it is sound
+    /// if uploads are asynchronous.
     pub fn finish(self, deliver: impl FnOnce(Uploaded) + Send + 'static) {
         let service = Arc::clone(&self.service);
         service.workshop.reading.enter(self.file.n_bytes(), move |entered| match entered {

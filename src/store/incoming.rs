@@ -1,5 +1,5 @@
-//! A file on its way into the folder of images: it has no name while it is written, so that neither a crash nor a client
-//! that leaves lets anything remain, and gets its own in one step, when it is on the disk.
+//! A file on its way into the folder of images: it has no name while it is written, so that neither a crash nor a
+//! client that leaves lets anything remain, and gets its own in one step, when it is on the disk.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -84,8 +84,8 @@ impl Incoming {
 
     /// Gives the file its name, once it is on the disk itself; a file that has the name already is left alone.
     /// # Errors
-    /// If there is a file of that name, or the disk fails. The name is not given then, unless the last step failed, by which
-    /// it would have survived a power cut.
+    /// If there is a file of that name, or the disk fails. The name is not given then, unless the last step failed, by
+    /// which it would have survived a power cut.
     pub fn store(self, name: &SourcePath) -> Result<(), StoreError> {
         self.file.sync_all().map_err(|error| failed("writing a file", error))?;
         let linked = match &self.temporary {

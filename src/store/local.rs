@@ -55,8 +55,8 @@ impl LocalStorage {
         self.find_resolved(path, ResolveFlags::empty())
     }
 
-    /// As `find`, if the kernel has all of the path in its memory; `None` if it would have to ask a disk, or if there is
-    /// no such source.
+    /// As `find`, if the kernel has all of the path in its memory; `None` if it would have to ask a disk, or if there
+    /// is no such source.
     #[must_use]
     pub fn find_at_once(&self, path: &SourcePath) -> Option<Found> {
         // A kernel before 5.12 does not know the flag: then every source is looked for the other way.

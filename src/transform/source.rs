@@ -69,7 +69,8 @@ impl SourcePath {
         Ok(Self(text.to_owned()))
     }
 
-    /// Decodes `%XX` once, then checks. What an encoded percent sign hides stays text: `%252e` names a file with `%2e` in its name.
+    /// Decodes `%XX` once, then checks. What an encoded percent sign hides stays text: `%252e` names a file with `%2e`
+    /// in its name.
     /// # Errors
     /// If it is no such path, or an encoded slash would change its folders.
     pub fn from_url(encoded: &str) -> Result<Self, PathError> {

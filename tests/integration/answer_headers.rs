@@ -1,5 +1,5 @@
-//! What every answer says about itself, and that nothing of a request gets into the head of its answer or makes lines of its
-//! own in the log.
+//! What every answer says about itself, and that nothing of a request gets into the head of its answer or makes lines
+//! of its own in the log.
 
 use std::fs;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! What is said to nginx and not meant for it: whatever nginx makes of a request, we never see more of them than it does, and
-//! nothing of ours fails. The tables are those of the direct tests.
+//! What is said to nginx and not meant for it: whatever nginx makes of a request, we never see more of them than it
+//! does, and nothing of ours fails. The tables are those of the direct tests.
 
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! What is made once is made once: for all who ask at the same time, and for all who ask later. And nothing that is kept
-//! outlives the original that it was made from.
+//! What is made once is made once: for all who ask at the same time, and for all who ask later. And nothing that is
+//! kept outlives the original that it was made from.
 
 use std::collections::HashSet;
 use std::io::Write;

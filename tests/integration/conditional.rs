@@ -7,8 +7,8 @@ use crate::server::{Answer, Server};
 
 const TARGET: &str = "/image/w_20/photo.png";
 
-/// Fields of a request, in which TAG, DATE, LATER and EARLIER stand for those of the answer, and its status; for 206 the part
-/// of the answer.
+/// Fields of a request, in which TAG, DATE, LATER and EARLIER stand for those of the answer, and its status; for 206
+/// the part of the answer.
 type Case = (&'static str, &'static [(&'static str, &'static str)], u16, Option<(usize, usize)>);
 
 /// The answer is longer than 60 bytes and shorter than 100,000.

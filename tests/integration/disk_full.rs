@@ -1,6 +1,6 @@
-//! File systems that have no more room, or take no more writes. For a cache, images are served all the same, and kept again
-//! as soon as that is possible. The file systems are small ones in memory, which only the server sees; where the system
-//! forbids to make them, the tests say so.
+//! File systems that have no more room, or take no more writes. For a cache, images are served all the same, and kept
+//! again as soon as that is possible. The file systems are small ones in memory, which only the server sees; where the
+//! system forbids to make them, the tests say so.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! Eager transformations: made of every upload after its answer, so that the first request is a hit; also by the server that
-//! comes after one that was killed.
+//! Eager transformations: made of every upload after its answer, so that the first request is a hit; also by the server
+//! that comes after one that was killed.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -38,8 +38,8 @@ fn target(number: usize) -> String {
     format!("/image/{}/noise.jpg", parameters(number))
 }
 
-/// The sizes of all files at one moment: two looks that find the same have seen what was there between them. `None` where
-/// they differ.
+/// The sizes of all files at one moment: two looks that find the same have seen what was there between them. `None`
+/// where they differ.
 fn snapshot(cache: &Path) -> Option<BTreeMap<String, u64>> {
     let first = files(cache);
     (files(cache) == first).then_some(first)

@@ -1,5 +1,5 @@
-//! `pixlserv api-key` beside a running server, which sees every change within two seconds. Keys and secrets are shown to their
-//! owners and to nobody else.
+//! `pixlserv api-key` beside a running server, which sees every change within two seconds. Keys and secrets are shown
+//! to their owners and to nobody else.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -205,7 +205,8 @@ fn no_key_and_no_secret_is_ever_told_to_others() {
         ] {
             for method in ["GET", "POST", "BREW"] {
                 let answer = server.request(method, &target, &[("Origin", "https://example.com")]);
-                // An image of that name is the client's own word; the answer need not repeat it, and must not for a key.
+                // An image of that name is the client's own word; the answer need not repeat it, and must not for a
+                // key.
                 if !target.starts_with("/image") {
                     told += &format!("{:?} {}\n", answer.headers, answer.text());
                 }

@@ -78,7 +78,8 @@ fn reference(source: &Pixmap, width: usize, height: usize) -> Vec<[f32; 3]> {
     picture
 }
 
-/// SSIMULACRA2 of our picture, and of the reference itself once it is rounded to 8 bits: no answer can do better than that.
+/// SSIMULACRA2 of our picture, and of the reference itself once it is rounded to 8 bits: no answer can do better than
+/// that.
 fn scores(source: &[u8], width: u32) -> (f64, f64) {
     let whole = render(source, "w_60000,c_k");
     let ours = render(source, &format!("w_{width}"));

@@ -37,8 +37,8 @@ impl Counts {
     }
 }
 
-/// The files below a folder of a cache by their names in it, with their sizes; also those that are being written. A file
-/// that goes meanwhile may be missing or not.
+/// The files below a folder of a cache by their names in it, with their sizes; also those that are being written. A
+/// file that goes meanwhile may be missing or not.
 pub(crate) fn files(cache: &Path) -> BTreeMap<String, u64> {
     let mut files = BTreeMap::new();
     for part in fs::read_dir(cache).into_iter().flatten().flatten() {

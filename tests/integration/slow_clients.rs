@@ -1,5 +1,5 @@
-//! Clients that send or read a byte now and then: each is closed at its deadline, hundreds at once, and nobody waits for
-//! them.
+//! Clients that send or read a byte now and then: each is closed at its deadline, hundreds at once, and nobody waits
+//! for them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,8 +14,8 @@ const DEADLINES: &str =
 /// When the last of them must be closed, on a machine that has much else to do.
 const END: Duration = Duration::from_secs(20);
 
-/// Opens the connections, has each go on with `step` ten times a second until the server closes it, and gives what each was
-/// told. Meanwhile others are served.
+/// Opens the connections, has each go on with `step` ten times a second until the server closes it, and gives what each
+/// was told. Meanwhile others are served.
 fn outlast(server: &Server, greeting: &str, step: impl Fn(&TcpStream)) -> Vec<Vec<u8>> {
     let start = Instant::now();
     let connect = || {
@@ -98,7 +98,8 @@ fn an_answer_that_is_read_too_slowly_is_given_up() {
         stream
     };
     let mut streams: Vec<_> = (0..N_CLIENTS).map(|_| ask()).collect();
-    // What the kernel has taken is the clients' to read, whenever they like; what counts is that the server is rid of them.
+    // What the kernel has taken is the clients' to read, whenever they like; what counts is that the server is rid of
+    // them.
     let is_rid = || {
         for stream in &mut streams {
             stream.read_exact(&mut [0; 100]).unwrap();

@@ -1,5 +1,5 @@
-//! An answer on its way to the socket, and what comes after it: the next request, perhaps behind a body that nobody wants, or the
-//! end of the connection.
+//! An answer on its way to the socket, and what comes after it: the next request, perhaps behind a body that nobody
+//! wants, or the end of the connection.
 
 use std::io::{self, IoSlice};
 

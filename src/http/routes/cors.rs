@@ -30,7 +30,8 @@ pub enum Cors {
 }
 
 impl Cors {
-    /// The answer to a browser that asks before it sends a request; `None` if this is no such question, or nobody may anyway.
+    /// The answer to a browser that asks before it sends a request; `None` if this is no such question, or nobody may
+    /// anyway.
     pub(super) fn preflight(&self, request: &Request, methods: &'static str) -> Option<Response> {
         let asks = request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if !asks || *self == Self::Nobody {

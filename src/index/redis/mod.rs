@@ -14,8 +14,9 @@
 //!
 //! # Purges
 //!
-//! The generation is in microseconds since 1970, or one above the last if that is more, so that it grows also where redis
-//! has lost its data. Servers know it by their leases (`view`); a purge waits until those from before it are over.
+//! The generation is in microseconds since 1970, or one above the last if that is more, so that it grows also where
+//! redis has lost its data. Servers know it by their leases (`view`); a purge waits until those from before it are
+//! over.
 
 mod circuit;
 mod jobs;

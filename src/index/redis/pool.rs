@@ -152,8 +152,8 @@ pub(super) fn limit(connection: &Connection, timeout: Duration) -> RedisResult<(
     connection.set_write_timeout(Some(timeout))
 }
 
-/// Whether an error means that redis cannot be reached, rather than that it refuses something. One that is still reading
-/// its data counts as not reached.
+/// Whether an error means that redis cannot be reached, rather than that it refuses something. One that is still
+/// reading its data counts as not reached.
 pub(super) fn is_loss(error: &RedisError) -> bool {
     error.is_io_error() || matches!(error.kind(), ErrorKind::Parse | ErrorKind::Server(ServerErrorKind::BusyLoading))
 }
@@ -163,8 +163,8 @@ pub(super) fn failed(error: &RedisError) -> IndexError {
     IndexError::Redis { message: describe(error) }
 }
 
-/// What an error says, but for the arguments of a command, which redis repeats where it does not know the command: there
-/// may be secrets among them.
+/// What an error says, but for the arguments of a command, which redis repeats where it does not know the command:
+/// there may be secrets among them.
 pub(super) fn describe(error: &RedisError) -> String {
     let text = error.to_string();
     let end = text.find(", with args beginning with").unwrap_or(text.len());

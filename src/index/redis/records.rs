@@ -105,8 +105,8 @@ impl Records for RedisIndex {
         Ok(())
     }
 
-    /// Files go after their records, not together with them as in the embedded store: one that a server has made anew in
-    /// that moment may go, too. Its record finds that out when it is asked for next, and is mended.
+    /// Files go after their records, not together with them as in the embedded store: one that a server has made anew
+    /// in that moment may go, too. Its record finds that out when it is asked for next, and is mended.
     fn purge(&self, source: &str, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<Vec<Gone>, IndexError> {
         let mut script = scripts::PURGE.prepare_invoke();
         script.arg(self.shared.view.last()).arg(source).arg(unsigned(now_us).min(MAX)).arg(MAX_PURGES).arg(BATCH);
@@ -129,8 +129,8 @@ impl Records for RedisIndex {
         Ok(all)
     }
 
-    /// Goes once through all records: what is recorded meanwhile may go as well. Clocks of servers may differ, so that no
-    /// time of a record tells that it came after.
+    /// Goes once through all records: what is recorded meanwhile may go as well. Clocks of servers may differ, so that
+    /// no time of a record tells that it came after.
     fn clear(&self, now_us: i64, take: &mut dyn FnMut(&[Gone])) -> Result<(), IndexError> {
         let mut script = scripts::CLEAR.prepare_invoke();
         script.arg(self.shared.view.last()).arg(unsigned(now_us).min(MAX));

@@ -1,6 +1,6 @@
-//! What redis does as one step: scripts in Lua, in files beside this one. Each begins with what all have in common. Where
-//! a question needs several commands it is a script, too, with one answer to wait for: a client that has sent several
-//! commands waits for each of their answers until its time is over.
+//! What redis does as one step: scripts in Lua, in files beside this one. Each begins with what all have in common.
+//! Where a question needs several commands it is a script, too, with one answer to wait for: a client that has sent
+//! several commands waits for each of their answers until its time is over.
 
 use std::sync::LazyLock;
 

@@ -1,8 +1,9 @@
-//! What this process knows of the generation. A value that was read counts without asking for as long as its lease, from
-//! the start of the reading: a purge ends only after that time, when nobody can hold an older one for the newest.
+//! What this process knows of the generation. A value that was read counts without asking for as long as its lease,
+//! from the start of the reading: a purge ends only after that time, when nobody can hold an older one for the newest.
 //!
-//! Redis may lose its data, or go back to an older state. Then it has forgotten purges, and who was there before tells it:
-//! the generation goes on above the last one known, and what was made before that counts as purged, if anything ever was.
+//! Redis may lose its data, or go back to an older state. Then it has forgotten purges, and who was there before tells
+//! it: the generation goes on above the last one known, and what was made before that counts as purged, if anything
+//! ever was.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

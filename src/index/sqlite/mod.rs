@@ -3,11 +3,11 @@
 //! # The signal
 //!
 //! Whether anything was purged is asked with every hit, so it must cost next to nothing and never wait: the generation
-//! stands in a file of eight bytes beside the database, too. The database is the truth. A purge holds a lock on the small
-//! file from before its transaction until after it has written the new number there, so that the number only grows and is
-//! never ahead of the database: who reads generation g finds every purge up to g in the database. A process that dies
-//! between the two leaves the number behind; the next purge, or the next start, puts it right, and by then nobody was told
-//! that the purge was done.
+//! stands in a file of eight bytes beside the database, too. The database is the truth. A purge holds a lock on the
+//! small file from before its transaction until after it has written the new number there, so that the number only
+//! grows and is never ahead of the database: who reads generation g finds every purge up to g in the database. A
+//! process that dies between the two leaves the number behind; the next purge, or the next start, puts it right, and by
+//! then nobody was told that the purge was done.
 
 mod jobs;
 mod keys;
@@ -312,8 +312,8 @@ fn is_purged_since(connection: &Connection, source: &str, generation: i64) -> ru
     connection.prepare_cached(sql)?.query_row(params![source, generation], |row| row.get(0))
 }
 
-/// Removes the records of other states of a record's source. All that there are of a source are of one state, since this
-/// comes before each of them: so one tells of all, and a source may have many.
+/// Removes the records of other states of a record's source. All that there are of a source are of one state, since
+/// this comes before each of them: so one tells of all, and a source may have many.
 fn remove_other_versions(transaction: &Transaction, record: &Record, gone: &mut Vec<Gone>) -> rusqlite::Result<()> {
     let sql = "SELECT version <> ?2 FROM records WHERE source = ?1 LIMIT 1";
     let params = params![record.source, record.version];

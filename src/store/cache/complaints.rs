@@ -1,4 +1,5 @@
-//! Trouble that may come with every request is logged once a minute; that the index cannot be reached, by the index alone.
+//! Trouble that may come with every request is logged once a minute; that the index cannot be reached, by the index
+//! alone.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -3,20 +3,23 @@
 //!
 //! # What holds
 //!
-//! - A file has its final name only when it is whole: it is written under another and renamed. A record follows its file,
-//!   and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at the start
-//!   (`check`) removes both; nothing half-written is ever served, since length and checksum of the record must fit.
-//! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a leftover.
-//! - A purge removes files while nobody can write the index, so that it takes none that is made anew; whoever writes one
-//!   looks whether it is still there once it is recorded. When the command ends that asked for the purge, the generation is
-//!   another, and nothing made from what was read before it is kept or found.
+//! - A file has its final name only when it is whole: it is written under another and renamed. A record follows its
+//!   file, and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at
+//!   the start (`check`) removes both; nothing half-written is ever served, since length and checksum of the record
+//!   must fit.
+//! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a
+//!   leftover.
+//! - A purge removes files while nobody can write the index, so that it takes none that is made anew; whoever writes
+//!   one looks whether it is still there once it is recorded. When the command ends that asked for the purge, the
+//!   generation is another, and nothing made from what was read before it is kept or found.
 //! - Nothing here fails a request. What goes wrong is a miss, and is logged once a minute.
 //!
 //! # When the index is away
 //!
-//! Redis may be out of reach for a while. Then hits go on for what this process has found or written before (`recall`), and
-//! what is made is written as long as the limit surely holds, its record waiting (`keeper::backlog`). When it is back, the records
-//! come first, then the uses that were counted, then a pass over all: it may have lost records of files that are there.
+//! Redis may be out of reach for a while. Then hits go on for what this process has found or written before (`recall`),
+//! and what is made is written as long as the limit surely holds, its record waiting (`keeper::backlog`). When it is
+//! back, the records come first, then the uses that were counted, then a pass over all: it may have lost records of
+//! files that are there.
 
 mod admin;
 mod check;
@@ -248,8 +251,8 @@ impl VariantCache {
         self.keeper.keep(&self.shelf, fill, done);
     }
 
-    /// Writes what is still to be written, for as long as `timeout` at most, and ends the keeper. False if there was not
-    /// time enough.
+    /// Writes what is still to be written, for as long as `timeout` at most, and ends the keeper. False if there was
+    /// not time enough.
     pub fn close(&self, timeout: Duration) -> bool {
         self.keeper.stop(timeout)
     }

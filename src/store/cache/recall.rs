@@ -1,5 +1,6 @@
-//! What this process has found in the index or written there, for the time when the index cannot be reached: hits go on.
-//! A purge has removed the file, and one of the same name that was made since has another checksum or the same content.
+//! What this process has found in the index or written there, for the time when the index cannot be reached: hits go
+//! on. A purge has removed the file, and one of the same name that was made since has another checksum or the same
+//! content.
 
 use quick_cache::sync::Cache;
 

@@ -22,8 +22,8 @@ use crate::index::{Access, Gone, IndexError, Record};
 use crate::transform::VariantId;
 use backlog::Backlog;
 
-/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large ones
-/// by their bytes.
+/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large
+/// ones by their bytes.
 const MAX_WAITING: usize = 4096;
 const MAX_WAITING_BYTES: u64 = 64 << 20;
 /// Answers written in one transaction of the index, and so files that are open at once.
@@ -293,8 +293,8 @@ impl Worker {
         is_kept
     }
 
-    /// Whether the file of an answer is there now that it is recorded: a purge by another process may have removed it, as
-    /// the one that had its name before. From now on none will, but with its record.
+    /// Whether the file of an answer is there now that it is recorded: a purge by another process may have removed it,
+    /// as the one that had its name before. From now on none will, but with its record.
     fn is_still_there(&self, pending: &Pending) -> bool {
         has_name(pending)
             || self.shelf.mend(&pending.fill.id).unwrap_or_else(|error| {
