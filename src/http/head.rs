@@ -1,12 +1,14 @@
 //! Finds the end of a request head in what has arrived and reads it. Pure: bytes in, a head or a refusal out; the
 //! same one however the bytes were split over reads, since each refusal belongs to one position in them.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::limits::Limits;
-use super::request::Target;
+use super::request::{Request, Target};
 
 /// Longer methods than any registered one are answered 501.
 const MAX_METHOD_BYTES: usize = 32;
@@ -38,7 +40,7 @@ pub(super) struct HeadParser {
     request_line: Option<RequestLine>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RequestLine {
     method: Method,
     target: Target,
@@ -114,12 +116,18 @@ impl HeadParser {
     }
 
     fn finish(&mut self, bytes: &[u8]) -> Result<Head, HeadError> {
-        let line = self.request_line.take().ok_or(HeadError::RequestLine)?;
+        let version = self.request_line.as_ref().ok_or(HeadError::RequestLine)?.version;
         let headers = parse_headers(&bytes[self.headers_start..self.position], self.n_headers)?;
-        framing::check_host(&headers, line.version)?;
-        let body = framing::body_length(&headers, line.version)?;
-        let RequestLine { method, target, version } = line;
+        framing::check_host(&headers, version)?;
+        let body = framing::body_length(&headers, version)?;
+        let RequestLine { method, target, version } = self.request_line.take().ok_or(HeadError::RequestLine)?;
         Ok(Head { method, target, version, headers, body, n_bytes: self.position })
+    }
+
+    /// The request of a head that is refused or not whole, without its fields; `None` if not even its line is known.
+    pub(super) fn begun(&self, id: u64, peer: Option<IpAddr>) -> Option<Request> {
+        let RequestLine { method, target, version } = self.request_line.clone()?;
+        Some(Request { id, peer, method, target, version, headers: HeaderMap::new() })
     }
 }
 

@@ -404,3 +404,20 @@ fn only_so_many_uploads_are_received_at_once() {
     assert_eq!(told(&server, &upload_request("/upload", &form_of(&png(9, 9)))).status, 200);
     before.assert_all_closed(&server, "three uploads");
 }
+
+#[test]
+fn a_head_that_cannot_be_read_is_answered_in_json_too() {
+    let server = Server::start("");
+    let before = Before::of(&server);
+    for (fields, status) in [
+        ("Content-Length: x\r\n", 400),
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("Transfer-Encoding: gzip\r\n", 501),
+        ("Name : x\r\n", 400),
+    ] {
+        let request = format!("POST /upload HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
+        let told = told(&server, request.as_bytes());
+        assert!(told.status == status && !told.message.is_empty(), "{fields:?}: {told:?}");
+    }
+    before.assert_nothing_stored(&server, "unreadable heads");
+}

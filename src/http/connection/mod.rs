@@ -376,7 +376,10 @@ impl Connection {
         if shared.limits.access_log {
             log::refused(id, self.peer, error);
         }
-        let response = Response::text(error.status(), format!("{error}\n"));
+        let mut response = Response::text(error.status(), format!("{error}\n"));
+        if let Some(request) = self.parser.begun(id, self.peer) {
+            response = dress(&*shared.handlers.dresser, &request, response);
+        }
         let message = Message::new(response, Persistence::Close, false);
         self.start_sending(id, message, Next::Linger, shared);
     }
