@@ -1,6 +1,9 @@
 //! The life of one connection: head, answer, what is left of the body, and again; one request after the other, in
 //! their order. It never waits: each turn goes as far as the socket lets it, and says what it waits for by its state.
 
+mod receiving;
+mod sending;
+
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::IpAddr;
@@ -8,9 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Version};
-
-mod receiving;
-mod sending;
 
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
