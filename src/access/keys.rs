@@ -1,8 +1,10 @@
 //! API keys: what one looks like, how one is made, and which are known. A change of a key takes effect within a second,
-//! since nothing that was read is believed for longer.
+//! since nothing that was read is believed for longer; only while the index cannot be asked, what was read shortly before
+//! goes on. For that, keys in use are read again every second.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -13,6 +15,10 @@ use crate::index::{Index, IndexError, KeyRecord};
 
 /// How long what was read of a key is believed.
 const FRESH: Duration = Duration::from_secs(1);
+/// While the index fails, a key is believed that was read at most so long before its last answer.
+const BELIEVED: Duration = Duration::from_secs(3);
+/// Keys that are read again every second, those used last.
+const MAX_CONFIRMED: usize = 256;
 /// Keys that are remembered, ones that do not exist among them.
 const MAX_KNOWN: usize = 10_000;
 /// Longer texts are no keys of ours: those have 32.
@@ -67,49 +73,87 @@ fn random_digits() -> Result<String, String> {
 pub(super) struct Keyring {
     index: Arc<dyn Index>,
     known: Cache<ApiKey, Known>,
+    start: Instant,
+    /// When the index was asked last that has answered, in milliseconds since `start`.
+    answered_ms: AtomicU64,
 }
 
 /// What was read of a key, and when.
 #[derive(Clone)]
 struct Known {
     since: Instant,
+    /// When it was used last, in milliseconds since the start of the keyring.
+    used_ms: Arc<AtomicU64>,
     record: Option<Arc<KeyRecord>>,
 }
 
 impl Keyring {
     pub(super) fn new(index: Arc<dyn Index>) -> Self {
-        Self { index, known: Cache::new(MAX_KNOWN) }
+        Self { index, known: Cache::new(MAX_KNOWN), start: Instant::now(), answered_ms: AtomicU64::new(0) }
+    }
+
+    /// Reads those keys again that are in use, where the index may be away soon: what is believed then is what it said
+    /// last.
+    pub(super) fn confirm(&self) {
+        if !self.index.can_be_away() {
+            return;
+        }
+        let known = self.known.iter().filter(|(_, known)| known.record.is_some());
+        let mut used: Vec<(u64, ApiKey)> =
+            known.map(|(key, known)| (known.used_ms.load(Ordering::Relaxed), key)).collect();
+        used.sort_unstable_by_key(|(used_ms, _)| std::cmp::Reverse(*used_ms));
+        for (_, key) in used.into_iter().take(MAX_CONFIRMED) {
+            if self.read(&key).is_err() {
+                return;
+            }
+        }
     }
 
     /// Whether the index answers.
     pub(super) fn check(&self) -> Result<(), IndexError> {
+        let since = Instant::now();
         // No key of ours: those are longer.
-        self.index.key("0").map(drop)
+        self.index.key("0")?;
+        self.answered_ms.fetch_max(self.millis(since), Ordering::AcqRel);
+        Ok(())
     }
 
     /// What was read of a key a moment ago; `None` if that is too long ago.
     pub(super) fn find_at_once(&self, key: &ApiKey) -> Option<Option<Arc<KeyRecord>>> {
         let known = self.known.get(key)?;
+        known.used_ms.store(self.millis(Instant::now()), Ordering::Relaxed);
         (known.since.elapsed() < FRESH).then_some(known.record)
     }
 
-    /// What is known of a key. While the index fails, what it said last stays true: no key can be changed there either.
+    /// What is known of a key.
     pub(super) fn find(&self, key: &ApiKey) -> Result<Option<Arc<KeyRecord>>, AccessError> {
         if let Some(record) = self.find_at_once(key) {
             return Ok(record);
         }
-        let since = Instant::now();
-        match self.index.key(key.reveal()) {
-            Ok(record) => {
-                let record = record.map(Arc::new);
-                self.known.insert(key.clone(), Known { since, record: record.clone() });
-                Ok(record)
+        self.read(key).or_else(|error| {
+            let last_answer = self.start + Duration::from_millis(self.answered_ms.load(Ordering::Acquire));
+            match self.known.get(key) {
+                // Older ones may have been changed since.
+                Some(known) if known.since + BELIEVED >= last_answer => Ok(known.record),
+                _ => Err(AccessError::Unknown(Arc::new(error))),
             }
-            Err(error) => match self.known.get(key) {
-                Some(known) => Ok(known.record),
-                None => Err(AccessError::Unknown(Arc::new(error))),
-            },
-        }
+        })
+    }
+
+    fn read(&self, key: &ApiKey) -> Result<Option<Arc<KeyRecord>>, IndexError> {
+        let since = Instant::now();
+        let record = self.index.key(key.reveal())?.map(Arc::new);
+        self.answered_ms.fetch_max(self.millis(since), Ordering::AcqRel);
+        let used_ms = match self.known.get(key) {
+            Some(known) => known.used_ms,
+            None => Arc::new(AtomicU64::new(self.millis(since))),
+        };
+        self.known.insert(key.clone(), Known { since, used_ms, record: record.clone() });
+        Ok(record)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -86,11 +86,13 @@ impl Access {
         })
     }
 
-    /// Whether keys can be looked for.
+    /// Whether keys can be looked for; those in use are. To be called every second.
     /// # Errors
     /// If the index fails.
     pub fn check(&self) -> Result<(), IndexError> {
-        self.keys.check()
+        self.keys.check()?;
+        self.keys.confirm();
+        Ok(())
     }
 
     /// Whether everybody may do something.

@@ -212,6 +212,7 @@ fn limits(config: &Config) -> Limits {
         min_write_bytes_per_second: door.min_write_rate,
         read_timeout: seconds(door.read_timeout_s),
         min_read_bytes_per_second: door.min_read_rate,
+        body_timeout: seconds(door.body_timeout_s),
         max_uploads: door.max_uploads as usize,
         max_unsent_bytes: door.max_unsent_bytes,
         stop_timeout: seconds(door.drain_timeout_s),

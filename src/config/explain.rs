@@ -63,6 +63,7 @@ impl Config {
         line("http.min-write-rate", &format!("{} bytes/s", door.min_write_rate));
         line("http.read-timeout", &format!("{} s", door.read_timeout_s));
         line("http.min-read-rate", &format!("{} bytes/s", door.min_read_rate));
+        line("http.body-timeout", &format!("{} s", door.body_timeout_s));
         line("http.max-uploads", &door.max_uploads);
         line("http.max-unsent", &format!("{} bytes", door.max_unsent_bytes));
         line("http.drain-timeout", &format!("{} s", door.drain_timeout_s));

@@ -82,6 +82,7 @@ pub(super) struct HttpSection {
     pub(super) min_write_rate: Option<Number<u64, 0, { 1 << 30 }>>,
     pub(super) read_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) min_read_rate: Option<Number<u64, 0, { 1 << 30 }>>,
+    pub(super) body_timeout: Option<Number<u32, 1, { DAY_S }>>,
     pub(super) max_uploads: Option<Number<u32, 1, 100_000>>,
     pub(super) max_unsent: Option<Number<u64, { 1 << 20 }, { 1 << 50 }>>,
     pub(super) drain_timeout: Option<Number<u32, 0, 3600>>,

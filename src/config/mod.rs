@@ -96,6 +96,8 @@ pub struct FrontDoor {
     pub read_timeout_s: u32,
     /// Bytes a second that a client must send of a body, on average over `read_timeout_s`.
     pub min_read_rate: u64,
+    /// Seconds that all of a body may take.
+    pub body_timeout_s: u32,
     /// Uploads that are received at once.
     pub max_uploads: u32,
     /// Bytes of answers that wait for slow clients.
@@ -140,6 +142,7 @@ impl Default for FrontDoor {
             min_write_rate: 2048,
             read_timeout_s: 10,
             min_read_rate: 2048,
+            body_timeout_s: 600,
             max_uploads: 512,
             max_unsent_bytes: 256 << 20,
             drain_timeout_s: 30,
@@ -303,6 +306,7 @@ fn front_door(section: HttpSection) -> FrontDoor {
         min_write_rate: number(section.min_write_rate, default.min_write_rate),
         read_timeout_s: number(section.read_timeout, default.read_timeout_s),
         min_read_rate: number(section.min_read_rate, default.min_read_rate),
+        body_timeout_s: number(section.body_timeout, default.body_timeout_s),
         max_uploads: number(section.max_uploads, default.max_uploads),
         max_unsent_bytes: number(section.max_unsent, default.max_unsent_bytes),
         drain_timeout_s: number(section.drain_timeout, default.drain_timeout_s),

@@ -33,6 +33,8 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// What a client must send on average in each stretch of `read_timeout`; at least one byte.
     pub min_read_bytes_per_second: u64,
+    /// How long all of a body may take.
+    pub body_timeout: Duration,
     /// Bodies that are received at once; more are answered 503. At least 1.
     pub max_uploads: usize,
     /// Bytes of answers that wait for slow clients; above, the slowest are closed.
@@ -73,6 +75,7 @@ impl Default for Limits {
             min_write_bytes_per_second: 2048,
             read_timeout: Duration::from_secs(10),
             min_read_bytes_per_second: 2048,
+            body_timeout: Duration::from_secs(600),
             max_uploads: 512,
             max_unsent_bytes: 256 << 20,
             max_skip_bytes: 64 * 1024,

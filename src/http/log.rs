@@ -9,7 +9,7 @@ use super::error::HeadError;
 use super::request::Request;
 
 /// First segments of our own routes. Any other may be an API key, or a mistyped one, and is shown as `*`.
-const KNOWN_SEGMENTS: [&str; 7] = ["", "image", "upload", "health", "ready", "metrics", "favicon.ico"];
+const KNOWN_SEGMENTS: [&str; 6] = ["image", "upload", "health", "ready", "metrics", "favicon.ico"];
 
 /// Logs an answered request. The target is printable ASCII, so one request is one line.
 pub(super) fn answered(request: &Request, status: StatusCode, n_bytes: usize, start: Instant) {
@@ -43,7 +43,12 @@ fn millis_since(start: Instant) -> u64 {
 fn loggable(path: &str) -> String {
     let rest = path.strip_prefix('/').unwrap_or(path);
     let first = rest.split('/').next().unwrap_or("");
-    if KNOWN_SEGMENTS.contains(&first) { path.to_owned() } else { format!("/*{}", &rest[first.len()..]) }
+    match first {
+        _ if path == "/" || KNOWN_SEGMENTS.contains(&first) => path.to_owned(),
+        // The key may stand behind the second slash.
+        "" => "/*".to_owned(),
+        _ => format!("/*{}", &rest[first.len()..]),
+    }
 }
 
 #[cfg(test)]
@@ -59,5 +64,7 @@ mod tests {
         check("/KEY123/image/w_5/a.jpg", "/*/image/w_5/a.jpg");
         check("/KEY123/%75pload", "/*/%75pload");
         check("/KEY123", "/*");
+        check("//KEY123/upload", "/*");
+        check("///", "/*");
     }
 }

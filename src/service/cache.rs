@@ -4,7 +4,7 @@
 //! along: an answer of an older generation counts only after a look at what was purged since.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::flights::Lead;
 use super::hot::{Hot, HotImage};
@@ -75,10 +75,13 @@ impl Cache {
         if let Some(last) = self.last_purge_as_of(generation, source) {
             return last;
         }
-        let purges = self.disk.as_ref().and_then(|disk| disk.purges());
+        let purges = self.disk.as_ref().map(|disk| disk.purges());
         let mut purged = self.purged.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(purges) = purges.filter(|_| purged.0 <= generation) {
-            *purged = (generation, purges);
+        match purges {
+            // Nobody can tell whether it was this one.
+            Some(None) => return Purge { generation, at_us: now_us() }.max(purged.1.last_of(source.as_str())),
+            Some(Some(purges)) if purged.0 <= generation => *purged = (generation, purges),
+            _ => {}
         }
         purged.1.last_of(source.as_str())
     }
@@ -168,7 +171,9 @@ impl Cache {
         let hot = self.hot.as_ref()?;
         let image = hot.get(&answer.id)?;
         if image.generation() == generation {
-            return Some(image);
+            // While the index cannot be asked, a purge that others have done tells itself by the file that it has removed.
+            let is_told = self.generation_at_once().is_some();
+            return Some(image).filter(|image| is_told || self.is_there(&answer.id, image));
         }
         let is_purged = self.disk.as_ref().is_some_and(|disk| disk.is_purged(&answer.source, image.generation()));
         if is_purged {
@@ -179,9 +184,20 @@ impl Cache {
         Some(image)
     }
 
+    fn is_there(&self, id: &VariantId, image: &HotImage) -> bool {
+        let disk = self.disk.as_ref();
+        image.is_on_disk() && disk.is_some_and(|disk| disk.is_there(id, image.image.format))
+    }
+
     fn touch(&self, id: &VariantId) {
         if let Some(disk) = &self.disk {
             disk.touch(id);
         }
     }
+}
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

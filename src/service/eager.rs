@@ -63,7 +63,8 @@ pub struct EagerWorker {
     n_unsaved: Arc<AtomicUsize>,
     max_running: usize,
     running: HashMap<String, Running>,
-    unsaved: VecDeque<String>,
+    /// Jobs that only this process knows, and when they may be taken.
+    unsaved: VecDeque<(Instant, String)>,
     /// The queue of the index may have something for us.
     may_claim: bool,
 }
@@ -153,7 +154,7 @@ impl EagerWorker {
     fn note(&mut self, event: Event) {
         match event {
             Event::Pushed => self.may_claim = true,
-            Event::Unsaved(source) => self.unsaved.push_back(source),
+            Event::Unsaved(source) => self.unsaved.push_back((Instant::now(), source)),
             Event::Told(source, told) => {
                 if let Some(running) = self.running.get_mut(&source) {
                     running.told = Some(told);
@@ -163,7 +164,8 @@ impl EagerWorker {
     }
 
     fn next_job(&mut self, service: &Service) -> Option<String> {
-        if let Some(source) = self.unsaved.pop_front() {
+        let is_due = self.unsaved.front().is_some_and(|(due, _)| *due <= Instant::now());
+        if let Some((_, source)) = self.unsaved.pop_front_if(|_| is_due) {
             self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
             return Some(source);
         }
@@ -188,7 +190,9 @@ impl EagerWorker {
         let generation = service.cache.generation();
         let missing = match service.missing(&source) {
             Ok(missing) => missing,
-            Err(ServiceError::Store(StoreError::Backend { .. } | StoreError::Changing(_))) => return,
+            Err(ServiceError::Store(StoreError::Backend { .. } | StoreError::Changing(_))) => {
+                return self.put_back(service, &source);
+            }
             // It is gone, or never was.
             Err(_) => return service.end_job(&source),
         };
@@ -215,11 +219,14 @@ impl EagerWorker {
 
     /// Ends what is done, and keeps what is not.
     fn end_jobs(&mut self, service: &Service) {
+        let has_failed = |running: &Running| running.told.as_ref().is_some_and(|told| told.is_failed);
+        let failed: Vec<String> =
+            self.running.iter().filter(|(_, running)| has_failed(running)).map(|(source, _)| source.clone()).collect();
+        for source in failed {
+            self.running.remove(&source);
+            self.put_back(service, &source);
+        }
         self.running.retain(|source, running| match &running.told {
-            Some(told) if told.is_failed => {
-                service.retry_job(source);
-                false
-            }
             Some(told) => {
                 let is_kept = told.made.iter().all(|id| service.cache.is_on_disk(id));
                 let is_over = is_kept || told.at.elapsed() > MAX_SETTLE;
@@ -236,6 +243,18 @@ impl EagerWorker {
                 true
             }
         });
+    }
+}
+
+impl EagerWorker {
+    /// Has a job that found no room, or a storage that fails, done later, as if it had never been taken.
+    fn put_back(&mut self, service: &Service, source: &str) {
+        let is_saved = service.eager.index.push_job(source, now_us(RETRY)).is_ok();
+        if !is_saved && self.n_unsaved.fetch_add(1, Ordering::Relaxed) < MAX_UNSAVED {
+            self.unsaved.push_back((Instant::now() + RETRY, source.to_owned()));
+        } else if !is_saved {
+            self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -285,11 +304,6 @@ impl Service {
 
     fn renew_job(&self, source: &str) {
         let _ = self.eager.index.renew_job(source, now_us(LEASE));
-    }
-
-    /// Puts a job back, as if it had never been taken.
-    fn retry_job(&self, source: &str) {
-        let _ = self.eager.index.push_job(source, now_us(RETRY));
     }
 
     fn end_job(&self, source: &str) {

@@ -99,6 +99,22 @@ fn a_key_that_is_known_goes_on_while_redis_is_away() {
 }
 
 #[test]
+fn a_key_that_was_changed_before_redis_went_away_stays_changed() {
+    let Some(mut redis) = RedisServer::start(Storage::Disk) else { return };
+    let server = serve(&redis, "authorisation: {get: Yes}\n");
+    let keys: Vec<String> = (0..3).map(|_| new_key(&redis).0).collect();
+    let status = |key: &str| server.get(&format!("/{key}{TARGET}")).status;
+    assert!(keys.iter().all(|key| status(key) == 200));
+    api_key(&redis, &["remove", &keys[0]]);
+    api_key(&redis, &["modify", &keys[1], "remove", "get"]);
+    // Nobody uses them meanwhile; what the server knows of them is two seconds old at most.
+    let end = Instant::now() + Duration::from_millis(2500);
+    poll(end, || (server.get("/health").status != 200).then_some(()));
+    redis.kill();
+    assert_eq!([status(&keys[0]), status(&keys[1]), status(&keys[2])], [401, 401, 200]);
+}
+
+#[test]
 fn a_key_as_the_go_server_wrote_it_signs_an_upload() {
     let Some(redis) = RedisServer::start(Storage::Memory) else { return };
     let server = serve(&redis, "authorisation: {get: Yes, upload: Yes}\n");

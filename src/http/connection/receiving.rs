@@ -4,6 +4,7 @@
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Connection, Exchange, State, Step, Turn};
 use crate::http::body::BodyReader;
@@ -27,8 +28,12 @@ pub(super) struct Receiving {
     pub(super) receiver: Option<Box<dyn Receiver>>,
     piece: Vec<u8>,
     n_received: u64,
-    /// How much of it has come in the present stretch of time.
+    /// How much of it has come in the present stretch of time. Framing does not count: of that there is no end.
     n_in_stretch: u64,
+    /// When all of it must be there.
+    end: Instant,
+    /// Whether the client waits for a word that its socket has not taken yet.
+    owes_continue: bool,
     /// Its place among those that are received.
     _share: Share,
 }
@@ -41,7 +46,7 @@ impl Connection {
             State::Receiving(mut receiving) => {
                 receiving.receiver = Some(receiver);
                 receiving.n_in_stretch = 0;
-                self.set_state(State::Receiving(receiving), shared.limits.read_timeout, shared);
+                self.wait_for_body(receiving, shared);
             }
             other => {
                 self.state = other;
@@ -59,11 +64,6 @@ impl Connection {
         let body = BodyReader::new(exchange.body);
         // Who has begun to send does not wait for it.
         let waits = self.buffer.is_empty() && !body.is_whole() && framing::expects_continue(&exchange.request);
-        if waits && !self.socket.write(&[io::IoSlice::new(CONTINUE)]).is_ok_and(|n| n == Some(CONTINUE.len())) {
-            // The socket takes nothing although nothing is on its way: the client is gone, as the next read finds.
-            self.has_ended = true;
-            self.may_read = true;
-        }
         exchange.is_body_wanted = true;
         let receiving = Receiving {
             exchange,
@@ -72,9 +72,17 @@ impl Connection {
             piece: Vec::new(),
             n_received: 0,
             n_in_stretch: 0,
+            end: shared.after(shared.limits.body_timeout),
+            owes_continue: waits,
             _share: share,
         };
-        self.set_state(State::Receiving(Box::new(receiving)), shared.limits.read_timeout, shared);
+        self.wait_for_body(Box::new(receiving), shared);
+    }
+
+    fn wait_for_body(&mut self, receiving: Box<Receiving>, shared: &Shared) {
+        let end = receiving.end;
+        self.set_state(State::Receiving(receiving), shared.limits.read_timeout, shared);
+        self.deadline = self.deadline.min(end);
     }
 
     /// Reads, and hands over what makes a piece.
@@ -84,6 +92,14 @@ impl Connection {
         };
         if receiving.receiver.is_none() {
             return Ok(Step::Stop(Turn::Wait));
+        }
+        if receiving.owes_continue {
+            // Earlier answers may still be on their way.
+            match self.socket.write(&[io::IoSlice::new(CONTINUE)])? {
+                None => return Ok(Step::Stop(Turn::Wait)),
+                Some(n_bytes) if n_bytes < CONTINUE.len() => return Ok(Step::Stop(Turn::Close)),
+                Some(_) => receiving.owes_continue = false,
+            }
         }
         if receiving.is_ripe() {
             self.hand_over(token, shared);
@@ -132,9 +148,9 @@ impl Connection {
         let State::Receiving(receiving) = &mut self.state else {
             return;
         };
-        if receiving.n_in_stretch >= shared.least_sent() {
+        if receiving.n_in_stretch >= shared.least_sent() && shared.now < receiving.end {
             receiving.n_in_stretch = 0;
-            self.deadline = shared.after(shared.limits.read_timeout);
+            self.deadline = shared.after(shared.limits.read_timeout).min(receiving.end);
         } else {
             self.end_receiving(BodyError::Timeout, shared);
         }
@@ -179,9 +195,9 @@ impl Receiving {
     fn take(&mut self, bytes: &[u8], max_bytes: u64) -> Result<usize, BodyError> {
         let n_before = self.piece.len();
         let n_taken = self.body.advance(bytes, &mut self.piece).map_err(|_| BodyError::Chunk)?;
-        self.n_received += (self.piece.len() - n_before) as u64;
-        // Framing counts as progress, too: it is bounded by itself.
-        self.n_in_stretch += n_taken as u64;
+        let n_content = (self.piece.len() - n_before) as u64;
+        self.n_received += n_content;
+        self.n_in_stretch += n_content;
         if self.n_received > max_bytes { Err(BodyError::TooLarge) } else { Ok(n_taken) }
     }
 }

@@ -52,11 +52,17 @@ impl Cors {
 
     /// Adds what a browser looks for in every answer.
     pub(super) fn dress(&self, request: &Request, mut response: Response) -> Response {
-        if let Self::Sites(_) = self {
-            // Caches keep the answers for different sites apart.
-            response = response.with(VARY, HeaderValue::from_static("Origin"));
-        }
-        match self.allowed(request) {
+        let allowed = match self {
+            Self::Nobody => None,
+            // Whoever asks: a cache may keep the answer to one who has no origin, for one who has.
+            Self::Everybody => Some(HeaderValue::from_static("*")),
+            Self::Sites(_) => {
+                // Caches keep the answers for different sites apart.
+                response = response.with(VARY, HeaderValue::from_static("Origin"));
+                self.allowed(request)
+            }
+        };
+        match allowed {
             None => response,
             Some(origin) => {
                 response.with(ACCESS_CONTROL_ALLOW_ORIGIN, origin).with(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)

@@ -112,6 +112,17 @@ fn a_client_that_leaves_or_stalls_is_let_go() {
 }
 
 #[test]
+fn framing_is_no_progress_and_time_has_an_end() {
+    let server = Server::start(Limits { read_timeout: Duration::from_millis(200), ..patient() });
+    let chunk = format!("1;{}\r\n-\r\n", "x".repeat(2000));
+    let answer = server.exchange(&post("Transfer-Encoding: chunked\r\n", chunk.repeat(10).as_bytes()));
+    assert_eq!(status_of(&answer), 408, "{answer}");
+    let server = Server::start(Limits { body_timeout: Duration::from_millis(50), ..patient() });
+    let answer = server.exchange(&post("Content-Length: 200000\r\n", &[b'x'; 100_000]));
+    assert_eq!(status_of(&answer), 408, "{answer}");
+}
+
+#[test]
 fn so_many_bodies_at_once_and_no_more() {
     let server = Server::start(Limits { max_uploads: 1, ..patient() });
     let mut first = BufReader::new(server.connect());

@@ -241,6 +241,12 @@ impl VariantCache {
         self.shelf.folder.is_there_at_once(id, format)
     }
 
+    /// As `is_there_at_once`, after a look at the disk.
+    #[must_use]
+    pub fn is_there(&self, id: &VariantId, format: Format) -> bool {
+        self.shelf.folder.size(id, format).is_ok()
+    }
+
     /// Notes a request for an answer; in memory, for the keeper to write down with others.
     pub fn touch(&self, id: &VariantId) {
         self.keeper.touch(id);
