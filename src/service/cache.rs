@@ -4,11 +4,11 @@
 //! along: an answer of an older generation counts only after a look at what was purged since.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::flights::Lead;
 use super::hot::{Hot, HotImage};
-use super::{Answer, Image, Made, Origin};
+use super::{Answer, Image, Made, Origin, now_us};
 use crate::store::cache::{Fill, Purge, Purges, VariantCache, file_name};
 use crate::transform::{SourcePath, VariantId};
 
@@ -194,10 +194,4 @@ impl Cache {
             disk.touch(id);
         }
     }
-}
-
-/// Microseconds since 1970.
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::cold::{Job, Wanted};
-use super::{Answer, Made, Service, ServiceError, State, StoreError};
+use super::{Answer, Made, Service, ServiceError, State, StoreError, now_us};
 use crate::index::Index;
 use crate::store::Found;
 use crate::transform::{SourcePath, Task, Transformation, VariantId};
@@ -100,7 +100,7 @@ impl Eager {
 
     /// Adds a job. It survives the end of this process once this returns, unless the index fails.
     fn push(&self, source: &SourcePath) {
-        let event = match self.index.push_job(source.as_str(), now_us(Duration::ZERO)) {
+        let event = match self.index.push_job(source.as_str(), now_us()) {
             Ok(true) => Event::Pushed,
             Ok(false) => {
                 return tracing::warn!("too many eager transformations wait: {source} is made when it is asked for");
@@ -171,7 +171,7 @@ impl EagerWorker {
         }
         while self.may_claim {
             // An index that fails has said so in the log.
-            match service.eager.index.claim_job(now_us(Duration::ZERO), now_us(LEASE)) {
+            match service.eager.index.claim_job(now_us(), in_us(LEASE)) {
                 Ok(Some(job)) if job.n_tries > MAX_TRIES => {
                     tracing::error!("eager transformations of {} are given up after {MAX_TRIES} tries", job.source);
                     service.end_job(&job.source);
@@ -249,7 +249,7 @@ impl EagerWorker {
 impl EagerWorker {
     /// Has a job that found no room, or a storage that fails, done later, as if it had never been taken.
     fn put_back(&mut self, service: &Service, source: &str) {
-        let is_saved = service.eager.index.push_job(source, now_us(RETRY)).is_ok();
+        let is_saved = service.eager.index.push_job(source, in_us(RETRY)).is_ok();
         if !is_saved && self.n_unsaved.fetch_add(1, Ordering::Relaxed) < MAX_UNSAVED {
             self.unsaved.push_back((Instant::now() + RETRY, source.to_owned()));
         } else if !is_saved {
@@ -303,7 +303,7 @@ impl Service {
     // An index that fails has said so in the log. The job is taken again when its lease is over.
 
     fn renew_job(&self, source: &str) {
-        let _ = self.eager.index.renew_job(source, now_us(LEASE));
+        let _ = self.eager.index.renew_job(source, in_us(LEASE));
     }
 
     fn end_job(&self, source: &str) {
@@ -318,7 +318,6 @@ impl fmt::Debug for Eager {
 }
 
 /// Microseconds since 1970, so much from now.
-fn now_us(ahead: Duration) -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + ahead;
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+fn in_us(time: Duration) -> i64 {
+    now_us().saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
 }

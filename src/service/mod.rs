@@ -302,3 +302,9 @@ impl fmt::Display for Counts {
         write!(f, "{made} made, {} shared, {disk} from disk, {memory} from memory", get(&self.coalesced))
     }
 }
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
