@@ -56,14 +56,10 @@ pub fn new_key() -> Result<ApiKey, String> {
     random_digits().map(ApiKey)
 }
 
-/// A new secret: 32 hexadecimal digits.
+/// 128 random bits as 32 hexadecimal digits: a new secret, or a part of a name that nobody can guess.
 /// # Errors
 /// If the system has no random numbers.
-pub fn new_secret() -> Result<String, String> {
-    random_digits()
-}
-
-fn random_digits() -> Result<String, String> {
+pub fn random_digits() -> Result<String, String> {
     let mut bytes = [0; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_| "the system gives no random numbers".to_owned())?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))

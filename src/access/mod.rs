@@ -13,7 +13,7 @@ use crate::index::{Index, IndexError, KeyRecord};
 use keys::Keyring;
 
 pub use address::{AddressRange, network_of};
-pub use keys::{ApiKey, new_key, new_secret};
+pub use keys::{ApiKey, new_key, random_digits};
 pub use signature::{FileDigest, Proof, SignatureError};
 pub use throttle::{RequestsPerMinute, Throttle};
 

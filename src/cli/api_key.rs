@@ -1,13 +1,13 @@
 //! `pixlserv api-key`: keys and what they may be used for, while servers run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use argh::FromArgs;
 
-use super::{describe, index, say};
-use crate::access::{ApiKey, new_key, new_secret};
-use crate::config::{Config, Environment, IndexChoice};
+use super::{describe, index, load, say};
+use crate::access::{ApiKey, new_key, random_digits};
+use crate::config::{Config, IndexChoice};
 use crate::index::{Index, KeyRecord, Permission};
 
 /// Manage API keys, also while servers run; they see a change within two seconds.
@@ -91,10 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let Some(command) = &arguments.command else {
         return say(help());
     };
-    let config = match &arguments.config {
-        Some(path) => Config::load(path, &Environment::of_process()).map_err(|error| describe(&error))?,
-        None => Config::parse("", Path::new("."), &Environment::of_process()).map_err(|error| describe(&error))?,
-    };
+    let config = load(arguments.config.as_deref())?;
     match command {
         Command::Add(_) => add(&config),
         Command::List(_) => list(&*open(&config)?),
@@ -125,7 +122,7 @@ fn open(config: &Config) -> Result<Arc<dyn Index>, String> {
 
 fn add(config: &Config) -> Result<(), String> {
     let index = index::open(config)?;
-    let (key, secret) = (new_key()?, new_secret()?);
+    let (key, secret) = (new_key()?, random_digits()?);
     if !index.add_key(key.reveal(), &secret).map_err(|error| describe(&error))? {
         return Err("that key exists already, which nobody will believe; try again".to_owned());
     }
@@ -155,7 +152,7 @@ fn remove_key(index: &dyn Index, key: &str) -> Result<(), String> {
 }
 
 fn generate_secret(index: &dyn Index, key: &str) -> Result<(), String> {
-    let (key, secret) = (parse(key)?, new_secret()?);
+    let (key, secret) = (parse(key)?, random_digits()?);
     confirm(&key, index.set_secret(key.reveal(), &secret).map_err(|error| describe(&error))?)?;
     say(format!("Secret: {secret}\n"))
 }

@@ -1,12 +1,12 @@
 //! `pixlserv cache`: a look into the cache, and a hand in it, while servers use it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use argh::FromArgs;
 
-use super::{describe, index, say};
-use crate::config::{Config, Environment, IndexChoice};
+use super::{describe, index, load, say};
+use crate::config::{Config, IndexChoice};
 use crate::index::Record;
 use crate::store::cache::Shelf;
 use crate::transform::SourcePath;
@@ -67,12 +67,7 @@ struct Clear {}
 struct Verify {}
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
-    let environment = Environment::of_process();
-    let config = match &arguments.config {
-        Some(path) => Config::load(path, &environment),
-        None => Config::parse("", Path::new("."), &environment),
-    };
-    let config = config.map_err(|error| describe(&error))?;
+    let config = load(arguments.config.as_deref())?;
     let shelf = open(&config)?;
     match &arguments.command {
         Command::Stats(_) => stats(&shelf, &config),

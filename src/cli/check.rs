@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::{accept, describe, say};
-use crate::config::{Config, Environment};
+use super::{accept, load, say};
 
 /// Validate a configuration and explain it.
 #[derive(FromArgs)]
@@ -17,7 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
-    let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
+    let config = load(Some(&arguments.config))?;
     let notes: String = config.unsupported().iter().map(|sentence| format!("note: {sentence}\n")).collect();
     say(format!("{}\n{notes}", config.explain()))?;
     accept(&config)

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::service::chain as describe;
 
 /// Transform and serve images over HTTP.
@@ -84,6 +84,16 @@ fn finish(result: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads a configuration and the environment; without a file, the environment alone.
+fn load(file: Option<&Path>) -> Result<Config, String> {
+    let environment = Environment::of_process();
+    let config = match file {
+        Some(file) => Config::load(file, &environment),
+        None => Config::parse("", Path::new("."), &environment),
+    };
+    config.map_err(|error| describe(&error))
 }
 
 /// Refuses a configuration that asks for what must not be ignored.

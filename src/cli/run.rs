@@ -9,11 +9,11 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{accept, describe, index, log};
+use super::{accept, describe, index, load, log};
 use crate::access::Access;
 #[cfg(feature = "tiny_http")]
 use crate::config::Loop;
-use crate::config::{Config, Environment, ListenAddress, Origin};
+use crate::config::{Config, ListenAddress, Origin};
 use crate::http::routes::{self, Cors, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
 use crate::index::Index;
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
-    let config = Config::load(&arguments.config, &Environment::of_process()).map_err(|error| describe(&error))?;
+    let config = load(Some(&arguments.config))?;
     accept(&config)?;
     let _log = log::start().map_err(|error| format!("cannot start a thread: {error}"))?;
     tracing::info!("pixlserv {} with {}", env!("CARGO_PKG_VERSION"), arguments.config.display());

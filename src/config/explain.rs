@@ -96,19 +96,12 @@ impl Config {
     /// What is configured but not supported by this version, a sentence each; the server runs without.
     #[must_use]
     pub fn unsupported(&self) -> Vec<String> {
-        let mut sentences = Vec::new();
-        let mut note = |is_used: bool, sentence: String| {
-            if is_used {
-                sentences.push(sentence);
-            }
-        };
         let named = self.catalog.named.iter();
         let drawn: Vec<&str> = named.filter(|(_, named)| named.draws()).map(|(name, _)| name.as_str()).collect();
-        note(
-            !drawn.is_empty(),
-            format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", ")),
-        );
-        sentences
+        if drawn.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", "))]
     }
 
     /// What is configured and would do harm if it were ignored, a sentence each; the server must not start.

@@ -110,16 +110,15 @@ impl<S: FileSink + 'static> FormReader<S> {
     }
 
     /// Takes the next piece of the body.
-    pub(super) fn take(&mut self, piece: &[u8]) -> Result<(), FormError<S::Error>> {
+    pub(super) fn take(&mut self, piece: Vec<u8>) -> Result<(), FormError<S::Error>> {
         // What follows the last boundary means nothing.
         if self.reading.is_none() {
             return Ok(());
         }
-        self.feed.lock().pieces.push_back(Bytes::copy_from_slice(piece));
         let n_idle = self.feed.n_idle.fetch_add(piece.len(), Ordering::Relaxed) + piece.len();
-        let before = self.feed.n_idle.load(Ordering::Relaxed);
+        self.feed.lock().pieces.push_back(piece.into());
         self.poll()?;
-        let is_idle = self.feed.n_idle.load(Ordering::Relaxed) == before;
+        let is_idle = self.feed.n_idle.load(Ordering::Relaxed) == n_idle;
         if is_idle && n_idle > MAX_HEADER_BYTES && self.reading.is_some() { Err(FormError::Headers) } else { Ok(()) }
     }
 
@@ -263,7 +262,7 @@ mod tests {
         };
         let mut reader = FormReader::new(KIND, NAMES, Bytes100K::default()).map_err(told)?;
         for piece in body.chunks(n_bytes) {
-            reader.take(piece).map_err(told)?;
+            reader.take(piece.to_vec()).map_err(told)?;
         }
         let form = reader.end().map_err(told)?;
         Ok((form.has_file.then_some(form.sink.0), form.texts))
@@ -338,7 +337,7 @@ mod tests {
             let n_taken = flood
                 .chunks(4096)
                 .scan(FormReader::new(KIND, NAMES, Bytes100K::default()).ok().unwrap(), |reader, piece| {
-                    reader.take(piece).ok()
+                    reader.take(piece.to_vec()).ok()
                 });
             assert!(n_taken.count() * 4096 <= MAX_HEADER_BYTES, "more is held than may be");
         }

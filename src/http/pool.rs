@@ -98,7 +98,7 @@ impl Pool {
         // A panic in it answers 500, by what it drops.
         let reply = Reply::new(deliver);
         self.threads.spawn_fifo(move || {
-            contain(id, || match receiver.take(&piece) {
+            contain(id, || match receiver.take(piece) {
                 ControlFlow::Break(response) => reply.send(response),
                 ControlFlow::Continue(()) if is_last => receiver.end(reply),
                 ControlFlow::Continue(()) => reply.receive(receiver),

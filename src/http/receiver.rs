@@ -12,7 +12,7 @@ use super::response::Response;
 /// Takes a body piece by piece, on the threads of the handlers. Dropped where the body does not come to its end.
 pub trait Receiver: Send {
     /// Takes the next piece, of any size. `Break` ends the request; the rest of the body is not wanted then.
-    fn take(&mut self, piece: &[u8]) -> ControlFlow<Response>;
+    fn take(&mut self, piece: Vec<u8>) -> ControlFlow<Response>;
 
     /// The body is whole.
     fn end(self: Box<Self>, reply: Reply);

@@ -150,7 +150,7 @@ fn receive(
         if n_bytes > max_bytes {
             return ControlFlow::Break(BodyError::TooLarge.response());
         }
-        receiver.take(&piece[..n_read])?;
+        receiver.take(piece[..n_read].to_vec())?;
     }
 }
 

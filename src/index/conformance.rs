@@ -16,7 +16,7 @@ fn each(check: impl Fn(&dyn Index)) {
     }
 }
 
-fn record_of(number: u8, source: &str, version: &str, bytes: u64, at: i64) -> Record {
+pub(super) fn record_of(number: u8, source: &str, version: &str, bytes: u64, at: i64) -> Record {
     Record {
         id: [number; 32],
         source: source.to_owned(),

@@ -24,6 +24,15 @@ impl Format {
         }
     }
 
+    /// How names of such files end, without the dot.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+        }
+    }
+
     /// The media type of RFC 2046 for `Content-Type`.
     #[must_use]
     pub const fn media_type(self) -> &'static str {

@@ -26,11 +26,11 @@ pub struct Workshop {
     /// Threads that may wait for disks and networks.
     pub(super) io: Arc<ThreadPool>,
     /// Threads that decode, resize and encode.
-    pub(super) pixels: ThreadPool,
+    pixels: Arc<ThreadPool>,
     /// In front of reading: bounds the sources in memory.
-    pub(super) reading: Arc<Gate>,
+    reading: Arc<Gate>,
     /// In front of the pixels: bounds what they take in memory.
-    pub(super) drawing: Arc<Gate>,
+    drawing: Arc<Gate>,
     pub(super) flights: Arc<Flights<(VariantId, u64), Made>>,
 }
 
@@ -38,8 +38,33 @@ impl Workshop {
     /// A workshop with a bound on what waits, in number and in bytes.
     #[must_use]
     pub fn new(io: Arc<ThreadPool>, pixels: ThreadPool, reading: GateLimits, drawing: GateLimits) -> Self {
-        Self { io, pixels, reading: Gate::new(reading), drawing: Gate::new(drawing), flights: Flights::new() }
+        let (reading, drawing) = (Gate::new(reading), Gate::new(drawing));
+        Self { io, pixels: Arc::new(pixels), reading, drawing, flights: Flights::new() }
     }
+
+    /// Has a file of so many bytes read, once there is room for it; or `work` is told that there is none, wherever that
+    /// is found.
+    pub(super) fn read(&self, n_bytes: u64, work: impl FnOnce(Result<Ticket, Busy>) + Send + 'static) {
+        admit(&self.reading, &self.io, n_bytes, work);
+    }
+
+    /// The same for pixels that need so many bytes.
+    pub(super) fn draw(&self, n_bytes: u64, work: impl FnOnce(Result<Ticket, Busy>) + Send + 'static) {
+        admit(&self.drawing, &self.pixels, n_bytes, work);
+    }
+}
+
+fn admit(
+    gate: &Arc<Gate>,
+    threads: &Arc<ThreadPool>,
+    n_bytes: u64,
+    work: impl FnOnce(Result<Ticket, Busy>) + Send + 'static,
+) {
+    let threads = Arc::clone(threads);
+    gate.enter(n_bytes, move |entered| match entered {
+        Err(Busy) => work(Err(Busy)),
+        Ok(ticket) => threads.spawn_fifo(move || work(Ok(ticket))),
+    });
 }
 
 /// Threads for one kind of work. `niceness` is how much of the processor they leave to others: those who only have to
@@ -75,10 +100,9 @@ pub(super) struct Wanted {
     pub(super) lead: MakeLead,
 }
 
-/// A source in memory and what is to be done with it.
+/// What is to be done with a source.
 struct Prepared {
-    source: Vec<u8>,
-    drawn: Vec<(Wanted, Plan)>,
+    plans: Vec<Plan>,
     /// What its pixels need.
     bytes: u64,
 }
@@ -88,12 +112,9 @@ impl Job {
     pub(super) fn start(self) {
         let service = Arc::clone(&self.service);
         let n_bytes = self.wanted.first().map_or(0, |wanted| wanted.answer.version.size_bytes);
-        service.workshop.reading.enter(n_bytes, move |entered| match entered {
+        service.workshop.read(n_bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
-            Ok(ticket) => {
-                let service = Arc::clone(&self.service);
-                service.workshop.io.spawn_fifo(move || self.read(ticket));
-            }
+            Ok(reading) => self.read(reading),
         });
     }
 
@@ -105,27 +126,21 @@ impl Job {
         if self.wanted.iter().all(|wanted| matches!(wanted.answer.task, Task::Original)) {
             return self.give_original(source);
         }
-        let Some(Prepared { source, drawn, bytes }) = self.prepare(source) else {
+        let Some(Prepared { plans, bytes }) = self.prepare(&source) else {
             return;
         };
         let service = Arc::clone(&self.service);
-        service.workshop.drawing.enter(bytes, move |entered| {
-            let (wanted, plans): (Vec<_>, Vec<_>) = drawn.into_iter().unzip();
-            self.wanted = wanted;
-            match entered {
-                Err(Busy) => self.fail(ServiceError::Busy),
-                Ok(drawing) => {
-                    let service = Arc::clone(&self.service);
-                    service.workshop.pixels.spawn_fifo(move || self.draw(source, &plans, (reading, drawing)));
-                }
-            }
+        service.workshop.draw(bytes, move |entered| match entered {
+            Err(Busy) => self.fail(ServiceError::Busy),
+            Ok(drawing) => self.draw(source, &plans, (reading, drawing)),
         });
     }
 
-    /// Decides what is to be done; `None` if nothing can be, and all who wait have been told.
-    fn prepare(&mut self, source: Vec<u8>) -> Option<Prepared> {
-        let header = codec::probe(&source, self.service.limits);
-        let mut drawn = Vec::new();
+    /// Decides what is to be done, a plan for each that is still wanted then; `None` if nothing can be, and all who wait
+    /// have been told.
+    fn prepare(&mut self, source: &[u8]) -> Option<Prepared> {
+        let header = codec::probe(source, self.service.limits);
+        let mut plans = Vec::new();
         let mut output_bytes = 0;
         for wanted in mem::take(&mut self.wanted) {
             // Dropped here, it would tell those who wait of an interruption.
@@ -140,13 +155,14 @@ impl Job {
             match plan {
                 Ok(plan) => {
                     output_bytes = output_bytes.max(plan.output_bytes());
-                    drawn.push((wanted, plan));
+                    plans.push(plan);
+                    self.wanted.push(wanted);
                 }
                 Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
         }
         let bytes = header.map_or(0, |header| header.decoded_bytes) + output_bytes;
-        if drawn.is_empty() { None } else { Some(Prepared { source, drawn, bytes }) }
+        if plans.is_empty() { None } else { Some(Prepared { plans, bytes }) }
     }
 
     /// The stored bytes, if they are an image at all.

@@ -105,11 +105,8 @@ impl Eager {
             Ok(false) => {
                 return tracing::warn!("too many eager transformations wait: {source} is made when it is asked for");
             }
-            Err(_) if self.n_unsaved.fetch_add(1, Ordering::Relaxed) < MAX_UNSAVED => {
-                Event::Unsaved(source.as_str().to_owned())
-            }
+            Err(_) if has_room(&self.n_unsaved) => Event::Unsaved(source.as_str().to_owned()),
             Err(error) => {
-                self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
                 return tracing::warn!("{source} is made when it is asked for: {}", super::chain(&error));
             }
         };
@@ -220,10 +217,8 @@ impl EagerWorker {
     /// Ends what is done, and keeps what is not.
     fn end_jobs(&mut self, service: &Service) {
         let has_failed = |running: &Running| running.told.as_ref().is_some_and(|told| told.is_failed);
-        let failed: Vec<String> =
-            self.running.iter().filter(|(_, running)| has_failed(running)).map(|(source, _)| source.clone()).collect();
-        for source in failed {
-            self.running.remove(&source);
+        let failed: Vec<_> = self.running.extract_if(|_, running| has_failed(running)).collect();
+        for (source, _) in failed {
             self.put_back(service, &source);
         }
         self.running.retain(|source, running| match &running.told {
@@ -244,18 +239,20 @@ impl EagerWorker {
             }
         });
     }
-}
 
-impl EagerWorker {
     /// Has a job that found no room, or a storage that fails, done later, as if it had never been taken.
     fn put_back(&mut self, service: &Service, source: &str) {
         let is_saved = service.eager.index.push_job(source, in_us(RETRY)).is_ok();
-        if !is_saved && self.n_unsaved.fetch_add(1, Ordering::Relaxed) < MAX_UNSAVED {
+        if !is_saved && has_room(&self.n_unsaved) {
             self.unsaved.push_back((Instant::now() + RETRY, source.to_owned()));
-        } else if !is_saved {
-            self.n_unsaved.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Takes a place for one more job in memory, if there is one.
+fn has_room(n_unsaved: &AtomicUsize) -> bool {
+    let add = |n_unsaved| if n_unsaved < MAX_UNSAVED { Some(n_unsaved + 1) } else { None };
+    n_unsaved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
 }
 
 impl Tally {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest::{Context, SHA256};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::gate::{Busy, Ticket};
 use super::{DecodeError, Service, ServiceError};
-use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError};
+use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError, random_digits};
 use crate::index::KeyRecord;
 use crate::pipeline::{Limits, codec};
 use crate::raster::{Format, Header};
@@ -106,12 +105,9 @@ impl Upload {
     /// if uploads are asynchronous.
     pub fn finish(self, deliver: impl FnOnce(Uploaded) + Send + 'static) {
         let service = Arc::clone(&self.service);
-        service.workshop.reading.enter(self.file.n_bytes(), move |entered| match entered {
+        service.workshop.read(self.file.n_bytes(), move |entered| match entered {
             Err(Busy) => deliver(Err(ServiceError::Busy)),
-            Ok(ticket) => {
-                let service = Arc::clone(&self.service);
-                service.workshop.io.spawn_fifo(move || self.read(ticket, deliver));
-            }
+            Ok(reading) => self.read(reading, deliver),
         });
     }
 
@@ -125,19 +121,16 @@ impl Upload {
             Err(error) => return deliver(Err(error)),
         };
         let service = Arc::clone(&self.service);
-        service.workshop.drawing.enter(header.decoded_bytes, move |entered| match entered {
-            Err(Busy) => deliver(Err(ServiceError::Busy)),
-            Ok(drawing) => {
-                let service = Arc::clone(&self.service);
-                service.workshop.pixels.spawn_fifo(move || {
-                    let decoded = codec::decode(&content).map(drop);
-                    drop(content);
-                    drop((reading, drawing));
-                    match decoded {
-                        Err(error) => deliver(Err(error.into())),
-                        Ok(()) => self.store(header.format, deliver),
-                    }
-                });
+        service.workshop.draw(header.decoded_bytes, move |entered| {
+            let decoded = match &entered {
+                Err(Busy) => Err(ServiceError::Busy),
+                Ok(_) => codec::decode(&content).map(drop).map_err(ServiceError::from),
+            };
+            drop(content);
+            drop((reading, entered));
+            match decoded {
+                Err(error) => deliver(Err(error)),
+                Ok(()) => self.store(header.format, deliver),
             }
         });
     }
@@ -182,13 +175,8 @@ fn probe(content: &[u8], service: &Service) -> Result<Header, ServiceError> {
 
 /// A name that no other image has and nobody can guess: the time, 128 random bits, and what the bytes are.
 fn new_path(format: Format) -> Result<SourcePath, ServiceError> {
-    let mut random = [0; 16];
-    SystemRandom::new().fill(&mut random).map_err(|_| ServiceError::NoRandomNumbers)?;
-    let extension = match format {
-        Format::Jpeg => "jpg",
-        Format::Png => "png",
-    };
-    let name = format!("{}-{:032x}.{extension}", now_s(), u128::from_be_bytes(random));
+    let random = random_digits().map_err(|_| ServiceError::NoRandomNumbers)?;
+    let name = format!("{}-{random}.{}", now_s(), format.extension());
     Ok(SourcePath::new(&name).expect("digits, letters, a hyphen and a point"))
 }
 

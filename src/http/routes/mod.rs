@@ -3,7 +3,6 @@
 mod cors;
 mod upload;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +16,7 @@ use super::reply::Reply;
 use super::request::Request;
 use super::response::Response;
 use super::status::status;
-use crate::access::{AddressRange, ApiKey, Permission, Throttle};
+use crate::access::{AddressRange, ApiKey, Permission};
 use crate::raster::Format;
 use crate::service::{self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
 use crate::transform::{ScaledPath, Spec};
@@ -182,10 +181,9 @@ enum Routed {
 
 /// Puts an answer into its last shape: errors of uploads are JSON, and browsers are told whose scripts may read it.
 pub fn dress(site: &Site, request: &Request, response: Response) -> Response {
-    let response = match Route::of(&request.target.path) {
-        Some(Route::Upload { .. }) => upload::dress(response),
-        _ => response,
-    };
+    let is_error = response.status.is_client_error() || response.status.is_server_error();
+    let is_upload = || matches!(Route::of(&request.target.path), Some(Route::Upload { .. }));
+    let response = if is_error && is_upload() { upload::dress(response) } else { response };
     site.cors.dress(request, response)
 }
 
@@ -240,9 +238,8 @@ fn throttled(site: &Site, request: &Request) -> Option<Response> {
 /// As `throttled`, where it can be told at once; `None` if it cannot.
 #[expect(clippy::option_option, reason = "not known, and not one too many, are two things")]
 fn throttled_at_once(site: &Site, request: &Request) -> Option<Option<Response>> {
-    let client: Option<IpAddr> = client_address(request, &site.trusted_proxies);
-    let throttle: &Throttle = &site.service.access.throttle;
-    Some(throttle.check_at_once(client)?.err().map(too_many))
+    let client = client_address(request, &site.trusted_proxies);
+    Some(site.service.access.throttle.check_at_once(client)?.err().map(too_many))
 }
 
 fn too_many(wait: Duration) -> Response {

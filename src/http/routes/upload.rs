@@ -56,7 +56,7 @@ struct Incoming {
 }
 
 impl Receiver for Incoming {
-    fn take(&mut self, piece: &[u8]) -> ControlFlow<Response> {
+    fn take(&mut self, piece: Vec<u8>) -> ControlFlow<Response> {
         match self.form.take(piece) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(refuse_form(&self.request, &error)),
@@ -111,8 +111,7 @@ fn refuse_form(request: &Request, error: &FormError<ServiceError>) -> Response {
 
 /// An error in the words of this route, whoever has found it.
 pub(super) fn dress(response: Response) -> Response {
-    let is_error = response.status.is_client_error() || response.status.is_server_error();
-    if !is_error || response.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == JSON) {
+    if response.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == JSON) {
         return response;
     }
     let message = String::from_utf8_lossy(&response.body).trim_end().to_owned();

@@ -117,10 +117,10 @@ struct Sum {
 }
 
 impl Receiver for Sum {
-    fn take(&mut self, piece: &[u8]) -> ControlFlow<Response> {
+    fn take(&mut self, piece: Vec<u8>) -> ControlFlow<Response> {
         self.n_bytes += piece.len() as u64;
         self.sum += piece.iter().map(|byte| u64::from(*byte)).sum::<u64>();
-        match piece {
+        match &piece[..] {
             b"!23456789" => ControlFlow::Break(Response::text(StatusCode::BAD_REQUEST, "no more")),
             b"?23456789" => panic!("a piece"),
             _ => ControlFlow::Continue(()),

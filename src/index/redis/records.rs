@@ -29,7 +29,7 @@ impl Records for RedisIndex {
         if let Some(generation) = self.shared.view.at_once() {
             return generation;
         }
-        // Whoever does not answer cannot tell of a purge, and no purge can be done.
+        // One that does not answer cannot tell of a purge; the cache looks at the files then.
         let _ = self.shared.look();
         self.shared.view.last()
     }

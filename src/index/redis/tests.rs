@@ -1,6 +1,8 @@
 use std::time::Instant;
 
-use super::super::{Access, Id, Jobs, Keys, Order, Permission, Permissions, Rate, Record, Records, Totals};
+use super::super::{
+    Access, Id, Jobs, Keys, Order, Permission, Permissions, Rate, Record, Records, Totals, conformance,
+};
 use super::*;
 use server::{RedisServer, Storage};
 
@@ -58,18 +60,7 @@ fn wait(what: &str, mut question: impl FnMut() -> bool) {
 }
 
 fn record(number: u8, source: &str) -> Record {
-    Record {
-        id: [number; 32],
-        source: source.to_owned(),
-        version: "1".to_owned(),
-        description: "w_1".to_owned(),
-        extension: "jpg".to_owned(),
-        bytes: 10,
-        checksum: 1,
-        made_us: 1_795_451_763_000_001,
-        last_access_us: 1_795_451_763_000_001,
-        count: 1,
-    }
+    conformance::record_of(number, source, "1", 10, 1_795_451_763_000_001)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::super::leftover::remove;
-use super::{extension_of, format_named};
+use super::format_named;
 use crate::raster::Format;
 use crate::transform::VariantId;
 
@@ -46,7 +46,7 @@ impl Written {
 #[must_use]
 pub fn file_name(id: &VariantId, format: Format) -> String {
     let hex = id.to_string();
-    format!("{}/{}.{}", &hex[..2], &hex[2..], extension_of(format))
+    format!("{}/{}.{}", &hex[..2], &hex[2..], format.extension())
 }
 
 impl Folder {

@@ -301,14 +301,7 @@ fn format_of(record: &Record) -> Option<Format> {
 }
 
 fn format_named(extension: &str) -> Option<Format> {
-    [Format::Jpeg, Format::Png].into_iter().find(|format| extension_of(*format) == extension)
-}
-
-fn extension_of(format: Format) -> &'static str {
-    match format {
-        Format::Jpeg => "jpg",
-        Format::Png => "png",
-    }
+    [Format::Jpeg, Format::Png].into_iter().find(|format| format.extension() == extension)
 }
 
 /// Microseconds since 1970.

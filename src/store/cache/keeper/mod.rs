@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::complaints::is_away;
 use super::folder::Written;
 use super::recall::Known;
-use super::{CacheOptions, Fill, Shelf, extension_of, now_us};
+use super::{CacheOptions, Fill, Shelf, now_us};
 use crate::index::{Access, Gone, IndexError, Record};
 use crate::transform::VariantId;
 use backlog::Backlog;
@@ -427,7 +427,7 @@ fn record_of(fill: &Fill) -> Record {
         source: fill.source.as_str().to_owned(),
         version: fill.version.to_string(),
         description: fill.description.clone(),
-        extension: extension_of(fill.format).to_owned(),
+        extension: fill.format.extension().to_owned(),
         bytes: fill.bytes.len() as u64,
         checksum: crc32fast::hash(&fill.bytes),
         made_us: now,
