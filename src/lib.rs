@@ -23,6 +23,7 @@
 //! | [`store`] | what is kept: sources, and new ones, on the local disk; answers in the cache |
 //! | [`index`] | what is known of cached answers, keys, and work to be done: in SQLite, or in redis for several servers |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
+//! | [`simd`] | which instruction sets the CPU has; loads and stores of kernels |
 //!
 //! # What holds everywhere
 //!
@@ -58,5 +59,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod raster;
 pub mod service;
+pub mod simd;
 pub mod store;
 pub mod transform;
