@@ -6,6 +6,7 @@ pub mod color;
 mod grayscale;
 mod orient;
 pub mod resize;
+pub mod stamp;
 
 pub use codec::{DecodeError, Limits, probe};
 

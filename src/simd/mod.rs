@@ -1,8 +1,8 @@
-//! Which instruction sets this CPU has: found once at start, passed down as a `Level`. The kernels themselves live with
-//! the stage that they serve.
+//! Which instruction sets this CPU has: found once at start, passed down as a `Level`, and the only place of raw
+//! pointers. The kernels themselves live with the stage that they serve.
 
 #[cfg(target_arch = "x86_64")]
-mod x86_64;
+pub(crate) mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::Avx2;
@@ -27,10 +27,12 @@ impl Level {
     /// Every level of this CPU, the fastest last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let mut levels = vec![Self::Scalar];
-        #[cfg(target_arch = "x86_64")]
-        levels.extend(Avx2::detect().map(Self::Avx2));
-        levels
+        let levels = [
+            Some(Self::Scalar),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Self::Avx2),
+        ];
+        levels.into_iter().flatten().collect()
     }
 
     /// The level of a name; `auto` is the best one.

@@ -1,4 +1,11 @@
-//! AVX2 of x86-64: the proof that the CPU has it.
+//! AVX2 of x86-64: the proof that the CPU has it, loads and stores behind array references.
+
+#![expect(unsafe_code, reason = "loads and stores go through raw pointers, here and nowhere else")]
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_loadu_si128, _mm_storeu_si128, _mm256_castsi256_si128, _mm256_extracti128_si256,
+    _mm256_loadu_si256, _mm256_set_m128i, _mm256_storeu_si256,
+};
 
 /// Proof that this CPU runs AVX2: only `detect` makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,4 +17,49 @@ impl Avx2 {
     pub fn detect() -> Option<Self> {
         std::arch::is_x86_feature_detected!("avx2").then_some(Self(()))
     }
+}
+
+/// 32 bytes, the first in the lowest lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn load(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the reference guarantees 32 readable bytes, and this load asks for no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Writes 32 bytes, the lowest lane first.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn store(bytes: &mut [u8; 32], value: __m256i) {
+    // SAFETY: the reference guarantees 32 writable bytes, and this store asks for no alignment.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), value) }
+}
+
+/// Two times 16 bytes: `low` in the lower 128-bit lane, `high` in the upper.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn load_lanes(low: &[u8; 16], high: &[u8; 16]) -> __m256i {
+    _mm256_set_m128i(load_half(high), load_half(low))
+}
+
+/// Writes the lower 128-bit lane to `low`, the upper to `high`.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn store_lanes(low: &mut [u8; 16], high: &mut [u8; 16], value: __m256i) {
+    store_half(low, _mm256_castsi256_si128(value));
+    store_half(high, _mm256_extracti128_si256::<1>(value));
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_half(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the reference guarantees 16 readable bytes, and this load asks for no alignment.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_half(bytes: &mut [u8; 16], value: __m128i) {
+    // SAFETY: the reference guarantees 16 writable bytes, and this store asks for no alignment.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), value) }
 }

@@ -1,0 +1,3 @@
+//! Stamps: what is drawn over a finished picture.
+
+pub mod blend;
