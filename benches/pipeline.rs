@@ -2,12 +2,18 @@
 //! repository, and the photographs of `PIXLSERV_CORPUS` where it is set.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pixlserv::pipeline::{self, Limits, codec, color::Conversion, resize};
+use pixlserv::config::{Config, Environment};
+use pixlserv::pipeline::stamp::Stamp;
+use pixlserv::pipeline::{self, DecodeError, Limits, codec, color::Conversion, resize};
 use pixlserv::plan::{JpegQuality, Plan};
-use pixlserv::raster::{Rect, Size};
+use pixlserv::raster::{Header, Layout, Pixmap, Rect, Size};
+use pixlserv::service::{MarkFiles, Stamps};
+use pixlserv::simd::Level;
+use pixlserv::store::LocalStorage;
 use pixlserv::transform::Transformation;
 
 fn pictures() -> Vec<(String, Vec<u8>)> {
@@ -62,16 +68,86 @@ fn images(criterion: &mut Criterion) {
         for parameters in ["w_400", "w_400,f_grayscale", "w_200,h_200,c_p,g_c", "w_200,h_200,c_k,g_c", "w_1600"] {
             let plan = plan(&source, parameters);
             group.bench_function(BenchmarkId::new(parameters, &name), |bencher| {
-                bencher.iter(|| pipeline::run(&source, &plan));
+                bencher.iter(|| pipeline::run(Level::best(), &source, &plan, pipeline::no_stamps));
             });
         }
         group.finish();
     }
 }
 
+const OVERLAYS: &str = r##"
+local-path: config/images
+transformations:
+  - {name: nothing, parameters: "w_1600,h_1200"}
+  - {name: watermark, parameters: "w_1600,h_1200", watermark: {source: badge.png, gravity: se, scale: 0.2}}
+  - {name: translucent, parameters: "w_1600,h_1200", watermark: {source: badge.png, gravity: c, scale: 0.75, opacity: 50}}
+  - {name: tiles, parameters: "w_1600,h_1200", watermark: {source: badge.png, gravity: c, scale: 0.1, tile: Yes, opacity: 30}}
+  - {name: text, parameters: "w_1600,h_1200", text: {content: "© 2026 A. Photographer", gravity: se, size: 40, color: "#fff"}}
+  - name: caption
+    parameters: w_1600,h_1200
+    text: {content: "Two lines\nof a caption", gravity: s, size: 60, color: "#fff", background: "#000000a0", stroke: {width: 3}}
+"##;
+
+/// What stamps cost an answer of 1600 × 1200, beside the same answer without; and making them, which is done once.
+fn overlays(criterion: &mut Criterion) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = Config::parse(OVERLAYS, &root.join("config"), &Environment::default()).expect("a valid configuration");
+    let source = std::fs::read(root.join("config/images/mountains.jpg")).expect("a sample");
+    let storage = LocalStorage::open(&root.join("config/images")).expect("a folder");
+    let limits = Limits { max_source_pixels: 100_000_000 };
+    let header = pipeline::probe(&source, limits).expect("a sound picture");
+    let mut group = criterion.benchmark_group("overlay");
+    for (name, transformation) in &config.catalog.named {
+        let plan = Plan::new(transformation, 1, &header, JpegQuality::default(), 8192).expect("a small answer");
+        let make = |kept: &Stamps| stamps(kept, &storage, transformation, &plan);
+        let kept = Stamps::new(64 << 20);
+        let made = make(&kept);
+        group.bench_function(BenchmarkId::new("answer", name.as_str()), |bencher| {
+            let stamp = |number: usize| Ok::<_, DecodeError>(Arc::clone(&made[number]));
+            bencher.iter(|| pipeline::run(Level::best(), &source, &plan, stamp));
+        });
+        if !made.is_empty() {
+            group.bench_function(BenchmarkId::new("make", name.as_str()), |bencher| {
+                bencher.iter(|| make(&Stamps::new(0)));
+            });
+            group.bench_function(BenchmarkId::new("find made", name.as_str()), |bencher| bencher.iter(|| make(&kept)));
+        }
+    }
+    group.finish();
+    draw_alone(criterion, &config, &storage, &header);
+}
+
+fn stamps(kept: &Stamps, storage: &LocalStorage, transformation: &Arc<Transformation>, plan: &Plan) -> Vec<Arc<Stamp>> {
+    let limits = Limits { max_source_pixels: 100_000_000 };
+    let mut files = MarkFiles::new(storage, limits);
+    let mut gathered = kept.gather(&mut files, transformation, 1, plan).expect("all is there");
+    (0..plan.stamps.len()).map(|number| kept.make(&mut gathered, number).expect("all can be drawn")).collect()
+}
+
+/// The drawing alone, of pixels that are there.
+fn draw_alone(criterion: &mut Criterion, config: &Config, storage: &LocalStorage, header: &Header) {
+    let mut group = criterion.benchmark_group("draw");
+    for (name, transformation) in &config.catalog.named {
+        let plan = Plan::new(transformation, 1, header, JpegQuality::default(), 8192).expect("a small answer");
+        let stamps = stamps(&Stamps::new(0), storage, transformation, &plan);
+        let size = plan.output();
+        let mut image = Pixmap::new(size, Layout::Rgb, vec![99; size.pixels() as usize * 3]);
+        for level in Level::available() {
+            group.bench_function(BenchmarkId::new(level.name(), name.as_str()), |bencher| {
+                bencher.iter(|| {
+                    for (stamp, placement) in stamps.iter().zip(&plan.stamps) {
+                        pipeline::stamp::draw(level, &mut image, stamp, placement);
+                    }
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = stages, images
+    targets = stages, images, overlays
 }
 criterion_main!(benches);

@@ -19,7 +19,7 @@
 //! | [`access`] | may they: API keys, signatures of uploads, rates |
 //! | [`transform`] | what was asked: URL grammar, named transformations, names of sources |
 //! | [`plan`] | exact numbers: which region, which size, which orientation |
-//! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → encode |
+//! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → stamp → encode |
 //! | [`store`] | what is kept: sources, and new ones, on the local disk; answers in the cache |
 //! | [`index`] | what is known of cached answers, keys, and work to be done: in SQLite, or in redis for several servers |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
@@ -27,10 +27,10 @@
 //!
 //! # What holds everywhere
 //!
-//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` imports nothing of
-//!   ours. A test reads every `crate::` path and fails on an import against this order.
+//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` and `simd` import
+//!   nothing of ours. A test reads every `crate::` path and fails on an import against this order.
 //! - Only `http` touches client sockets; only `store` and `index` reach for what is stored.
-//! - `transform`, `plan`, `pipeline` and `raster` touch no file, socket, clock, environment or log.
+//! - `transform`, `plan`, `pipeline`, `raster` and `simd` touch no file, socket, clock, environment or log.
 //! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over
 //!   threads.
 //! - The cache fails no request, and writes to the disk by a thread of its own.
@@ -48,7 +48,9 @@
 //! is wanted as is made after the answer, from a queue of the index.
 //!
 //! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
-//! turns it for display and encodes it.
+//! turns it for display, draws its stamps and encodes it. Watermarks and texts become stamps before
+//! ([`service::Stamps`]), which are kept: the files of watermarks are found with the name of the answer, whose part their
+//! states are.
 
 pub mod access;
 pub mod cli;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::{accept, load, say};
+use super::{accept, level, load, say};
 
 /// Validate a configuration and explain it.
 #[derive(FromArgs)]
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let config = load(Some(&arguments.config))?;
-    let notes: String = config.unsupported().iter().map(|sentence| format!("note: {sentence}\n")).collect();
-    say(format!("{}\n{notes}", config.explain()))?;
+    say(format!("{}\n", config.explain()))?;
+    level()?;
     accept(&config)
 }

@@ -17,6 +17,7 @@ use argh::FromArgs;
 
 use crate::config::{Config, Environment};
 use crate::service::chain as describe;
+use crate::simd::Level;
 
 /// Transform and serve images over HTTP.
 #[derive(FromArgs)]
@@ -94,6 +95,15 @@ fn load(file: Option<&Path>) -> Result<Config, String> {
         None => Config::parse("", Path::new("."), &environment),
     };
     config.map_err(|error| describe(&error))
+}
+
+/// The instructions that pixels are worked on with: the best that the processor has, or those of `PIXLSERV_SIMD`.
+fn level() -> Result<Level, String> {
+    let environment = Environment::of_process();
+    match environment.simd() {
+        None => Ok(Level::best()),
+        Some(name) => Level::named(name).map_err(|error| format!("PIXLSERV_SIMD: {error}")),
+    }
 }
 
 /// Refuses a configuration that asks for what must not be ignored.

@@ -9,7 +9,7 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{accept, describe, index, load, log};
+use super::{accept, describe, index, level, load, log};
 use crate::access::Access;
 #[cfg(feature = "tiny_http")]
 use crate::config::Loop;
@@ -18,7 +18,10 @@ use crate::http::routes::{self, Cors, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
 use crate::index::Index;
 use crate::pipeline;
-use crate::service::{self, Cache, Counts, Eager, EagerWorker, GateLimits, Readiness, Service, Storing, Workshop};
+use crate::service::{
+    self, Cache, Counts, Eager, EagerWorker, GateLimits, Readiness, Service, Stamps, Storing, Workshop,
+};
+use crate::simd::Level;
 use crate::store::LocalStorage;
 use crate::store::cache::{CacheOptions, VariantCache};
 
@@ -29,6 +32,8 @@ const PIXEL_NICENESS: i32 = 10;
 const READ_AHEAD: usize = 4;
 /// Sources in memory may take this part of what pixels may.
 const SOURCE_SHARE: u64 = 4;
+/// Stamps that are kept, this part.
+const STAMP_SHARE: u64 = 8;
 /// What a multipart upload has beside its file, at most.
 const FORM_BYTES: u64 = 64 << 10;
 /// Time for the last writes of the cache, also where requests have none.
@@ -50,9 +55,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     tracing::info!("pixlserv {} with {}", env!("CARGO_PKG_VERSION"), arguments.config.display());
     tracing::info!("storage: {}", config.storage.1);
     tracing::info!("index: {}", config.index.1);
-    for sentence in config.unsupported() {
-        tracing::warn!("{sentence}");
-    }
+    let level = level()?;
+    tracing::info!("instructions: {}", level.name());
     if counts_proxies(&config) {
         tracing::warn!(
             "behind a proxy all clients count as one for throttling-rate: name the proxy in trusted-proxies"
@@ -61,8 +65,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let threads_failed = |error| format!("cannot start threads: {error}");
     let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
     let index = index::open(&config)?;
-    let (service, eager) = service(&config, &io, &index)?;
+    let (service, eager) = service(&config, level, &io, &index)?;
     let service = Arc::new(service);
+    for (name, transformation) in &service.catalog.named {
+        // It may come later.
+        if let Err(error) = Stamps::look_for_watermarks(&service.storage, transformation) {
+            tracing::warn!("transformation {} is answered 500: {}", name.as_str(), describe(&error));
+        }
+    }
     eager.start(&service).map_err(threads_failed)?;
     let readiness = Readiness::watch(&service).map_err(threads_failed)?;
     let accel_prefix = config.cache.x_accel_redirect.as_ref().map(|folder| folder.as_str().to_owned());
@@ -105,6 +115,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 
 fn service(
     config: &Config,
+    level: Level,
     io: &Arc<rayon::ThreadPool>,
     index: &Arc<dyn Index>,
 ) -> Result<(Service, EagerWorker), String> {
@@ -126,6 +137,8 @@ fn service(
         access: Access::new(index, config.authorisation, config.throttling_rate),
         catalog: config.catalog.clone(),
         storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
+        stamps: Stamps::new(bytes / STAMP_SHARE),
+        level,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,

@@ -8,10 +8,11 @@ use argh::FromArgs;
 use crate::config::{Config, Environment};
 use crate::pipeline::{self, Limits, codec};
 use crate::plan::Plan;
-use crate::service::ServiceError;
+use crate::service::{MarkFiles, Stamps};
+use crate::store::LocalStorage;
 use crate::transform::{Catalog, Rules, Spec, Task};
 
-use super::{STANDARD_STREAM, describe, say};
+use super::{STANDARD_STREAM, describe, level, say};
 
 /// Transform one image without a server.
 #[derive(FromArgs)]
@@ -57,14 +58,21 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
         Task::Original => return Ok(source.to_vec()),
         Task::Transform(transformation, scale) => (transformation, scale),
     };
-    if transformation.draws() {
-        return Err(describe(&ServiceError::OverlaysUnsupported));
-    }
     let limits = Limits { max_source_pixels: config.max_source_pixels };
     let header = codec::probe(source, limits).map_err(|error| describe(&error))?;
     let plan = Plan::new(&transformation, scale, &header, config.jpeg_quality, catalog.rules.max_output_side)
         .map_err(|error| describe(&error))?;
-    Ok(pipeline::run(source, &plan).map_err(|error| describe(&error))?.bytes)
+    let level = level()?;
+    if plan.stamps.is_empty() {
+        let drawn = pipeline::run(level, source, &plan, pipeline::no_stamps);
+        return Ok(drawn.map_err(|error| describe(&error))?.bytes);
+    }
+    let storage = LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?;
+    let stamps = Stamps::new(0);
+    let gathered = stamps.gather(&mut MarkFiles::new(&storage, limits), &transformation, scale, &plan);
+    let mut gathered = gathered.map_err(|error| describe(&error))?;
+    let drawn = pipeline::run(level, source, &plan, |number| stamps.make(&mut gathered, number));
+    Ok(drawn.map_err(|error| describe(&error))?.bytes)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -37,13 +37,14 @@ impl fmt::Debug for Secret {
 
 const S3: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PIXLSERV_S3_BUCKET"];
 const GCS: [&str; 3] = ["GCS_ISS", "GCS_KEY", "PIXLSERV_GCS_BUCKET"];
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "PIXLSERV_S3_REGION",
     "PIXLSERV_S3_ENDPOINT",
     "PIXLSERV_GCS_ENDPOINT",
     "PIXLSERV_GCS_TOKEN_URL",
     "PIXLSERV_REDIS_URL",
     "PIXLSERV_REDIS_PORT",
+    "PIXLSERV_SIMD",
     "HOST",
     "PORT",
 ];
@@ -87,6 +88,12 @@ impl Environment {
             .filter_map(|(name, value)| Some((known(&name)?, Secret(value))))
             .collect();
         Self { variables }
+    }
+
+    /// The name of the instruction set that is asked for: `PIXLSERV_SIMD`.
+    #[must_use]
+    pub fn simd(&self) -> Option<&str> {
+        self.get("PIXLSERV_SIMD")
     }
 
     fn get(&self, name: &str) -> Option<&str> {

@@ -2,11 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::{Config, StorageChoice, UrlFolder};
-use crate::transform::Transformation;
+use super::{Config, StorageChoice, UrlFolder, drawn};
 
 impl Config {
-    /// One line a setting, and one a named transformation.
+    /// One line a setting, and one a named transformation, with one each for all that is drawn on it.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut text = String::new();
@@ -27,8 +26,9 @@ impl Config {
         self.explain_cache(&mut text);
         self.explain_bounds(&mut text);
         for (name, transformation) in &self.catalog.named {
-            let mut line = |name: &str, value: &dyn Display| push_line(&mut text, name, value);
-            line(&format!("transformation {}", name.as_str()), &describe(transformation));
+            for (name, value) in drawn::explain(name.as_str(), transformation) {
+                push_line(&mut text, &name, &value);
+            }
         }
         text.push_str("\nread and checked, but not supported yet:\n");
         push_line(&mut text, "cache.revalidate", &format!("{} s", self.cache.revalidate_s));
@@ -93,17 +93,6 @@ impl Config {
         line("upload-max-pixels", &self.upload.max_pixels);
     }
 
-    /// What is configured but not supported by this version, a sentence each; the server runs without.
-    #[must_use]
-    pub fn unsupported(&self) -> Vec<String> {
-        let named = self.catalog.named.iter();
-        let drawn: Vec<&str> = named.filter(|(_, named)| named.draws()).map(|(name, _)| name.as_str()).collect();
-        if drawn.is_empty() {
-            return Vec::new();
-        }
-        vec![format!("watermarks and texts are not supported yet: {} will be answered 501", drawn.join(", "))]
-    }
-
     /// What is configured and would do harm if it were ignored, a sentence each; the server must not start.
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
@@ -143,18 +132,4 @@ fn per_minute(rate: u32) -> String {
 
 fn bytes_or_none(bytes: u64) -> String {
     if bytes == 0 { "no limit".to_owned() } else { format!("{bytes} bytes") }
-}
-
-fn describe(transformation: &Transformation) -> String {
-    let mut text = transformation.params.to_string();
-    if let Some(watermark) = &transformation.watermark {
-        let _ = write!(text, ", watermark {}", watermark.source);
-    }
-    if !transformation.texts.is_empty() {
-        let _ = write!(text, ", {} text(s)", transformation.texts.len());
-    }
-    if transformation.is_eager {
-        text.push_str(", eager");
-    }
-    text
 }

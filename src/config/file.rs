@@ -4,16 +4,24 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::list::{Mapping, Mappings, OneOrMore};
 use super::network::{ListenAddress, Loop, Origin, UrlFolder};
-use super::value::{Boolean, Number, Offset, OneOrMore, Whole, Word, given};
+use super::number::{Decimal, Number, Offset, Whole};
+use super::value::{Boolean, Word, given};
 use crate::access::AddressRange;
 use crate::plan::JpegQuality;
 use crate::store::cache::Strategy;
-use crate::transform::{Color, Gravity, MaxScale, Params, SourcePath, TextSize, TransformationName};
+use crate::transform::{
+    Align, Color, Content, Gravity, MaxScale, Opacity, Params, SourcePath, StrokeWidth, TextSize, TransformationName,
+};
 
 /// A day and a year in seconds, as bounds that nobody should need to exceed.
 const DAY_S: i64 = 86_400;
 const YEAR_S: i64 = 366 * DAY_S;
+
+/// More on one picture is a mistake; each costs time for every answer.
+const MAX_WATERMARKS: usize = 16;
+pub(super) const MAX_TEXTS: usize = 64;
 
 /// The whole file. What is not written is `None`.
 #[derive(Debug, Default, Deserialize)]
@@ -105,29 +113,46 @@ pub(super) struct TransformationSection {
     pub(super) name: Word<TransformationName>,
     pub(super) parameters: Word<Params>,
     pub(super) eager: Option<Flag>,
-    pub(super) watermark: Option<WatermarkSection>,
-    pub(super) text: Option<Vec<TextSection>>,
+    pub(super) watermark: Option<Mappings<WatermarkSection, MAX_WATERMARKS>>,
+    pub(super) text: Option<Mappings<TextSection, MAX_TEXTS>>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with source")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with source and gravity")]
 pub(super) struct WatermarkSection {
     pub(super) source: Word<SourcePath>,
-    pub(super) gravity: Option<Word<Gravity>>,
+    pub(super) gravity: Word<Gravity>,
     pub(super) x_pos: Option<Whole<Offset>>,
     pub(super) y_pos: Option<Whole<Offset>>,
+    pub(super) opacity: Option<Whole<Opacity>>,
+    pub(super) scale: Option<Decimal>,
+    pub(super) tile: Option<Flag>,
 }
 
+/// An unquoted `#fff` is a comment, which leaves nothing: it must not mean the default of a colour, nor no stroke.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with content")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping with content and gravity")]
 pub(super) struct TextSection {
-    pub(super) content: Word<String>,
-    pub(super) gravity: Option<Word<Gravity>>,
+    pub(super) content: Word<Content>,
+    pub(super) gravity: Word<Gravity>,
     pub(super) x_pos: Option<Whole<Offset>>,
     pub(super) y_pos: Option<Whole<Offset>>,
-    // An unquoted #fff is a comment, which leaves nothing: never the default.
     #[serde(default, deserialize_with = "given")]
     pub(super) color: Option<Word<Color>>,
     pub(super) font: Option<Word<PathBuf>>,
     pub(super) size: Option<Whole<TextSize>>,
+    pub(super) align: Option<Word<Align>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) background: Option<Word<Color>>,
+    pub(super) padding: Option<Number<u32, 0, 1000>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) stroke: Option<Mapping<StrokeSection>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct StrokeSection {
+    #[serde(default, deserialize_with = "given")]
+    pub(super) color: Option<Word<Color>>,
+    pub(super) width: Option<Whole<StrokeWidth>>,
 }

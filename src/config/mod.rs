@@ -2,27 +2,29 @@
 //! Rooms own the types of their options; here they are only assembled.
 
 mod cache;
+mod drawn;
 mod environment;
 mod error;
 mod explain;
 mod file;
 mod fonts;
+mod list;
 mod network;
+mod number;
 #[cfg(test)]
 mod tests;
+mod transformations;
 mod value;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::access::{AddressRange, Authorisation, RequestsPerMinute};
 use crate::plan::JpegQuality;
-use crate::transform::{Catalog, MaxScale, Rules, Text, TextSize, Transformation, TransformationName, Watermark};
+use crate::transform::{Catalog, MaxScale, Rules};
 use error::Step;
-use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, TextSection, TransformationSection};
+use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection};
 
 pub use cache::Cache;
 pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
@@ -236,7 +238,7 @@ impl Config {
         let invalid = |fault| ConfigError::Invalid { file: "configuration".to_owned(), fault };
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let file: ConfigFile = yaml::read::<Option<ConfigFile>>(text).map_err(invalid)?.unwrap_or_default();
-        let named = transformations(file.transformations.unwrap_or_default(), text, folder).map_err(invalid)?;
+        let named = transformations::named(file.transformations.unwrap_or_default(), text, folder).map_err(invalid)?;
         let rules = Rules {
             allow_custom: flag(file.allow_custom_transformations, true),
             allow_scale: flag(file.allow_custom_scale, true),
@@ -288,7 +290,7 @@ fn flag(value: Option<file::Flag>, default: bool) -> bool {
     value.map_or(default, |value| value.0.0)
 }
 
-fn number<T, const MIN: i64, const MAX: i64>(value: Option<value::Number<T, MIN, MAX>>, default: T) -> T {
+fn number<T, const MIN: i64, const MAX: i64>(value: Option<number::Number<T, MIN, MAX>>, default: T) -> T {
     value.map_or(default, |value| value.0.0)
 }
 
@@ -339,49 +341,4 @@ fn cache_of(section: CacheSection) -> Cache {
         fsync: flag(section.fsync, default.fsync),
         x_accel_redirect: section.x_accel_redirect.map(|folder| folder.0),
     }
-}
-
-type Named = BTreeMap<TransformationName, Arc<Transformation>>;
-
-fn transformations(sections: Vec<TransformationSection>, text: &str, folder: &Path) -> Result<Named, Fault> {
-    let mut named = Named::new();
-    for (index, section) in sections.into_iter().enumerate() {
-        let at = |key| [Step::Key("transformations"), Step::Item(index), Step::Key(key)];
-        let name = section.name.0;
-        let watermark = section.watermark.map(|mark| Watermark {
-            source: mark.source.0,
-            gravity: mark.gravity.map_or_else(Default::default, |gravity| gravity.0),
-            x: mark.x_pos.map_or(0, |offset| offset.0.0),
-            y: mark.y_pos.map_or(0, |offset| offset.0.0),
-        });
-        let mut texts = Vec::new();
-        for (number, text_section) in section.text.unwrap_or_default().into_iter().enumerate() {
-            let drawn = text_of(text_section, folder).map_err(|message| {
-                let steps = [&at("text")[..], &[Step::Item(number), Step::Key("font")]].concat();
-                yaml::fault_at(text, &steps, message)
-            })?;
-            texts.push(drawn);
-        }
-        let is_eager = flag(section.eager, false);
-        let transformation = Transformation { params: section.parameters.0, watermark, texts, is_eager };
-        if named.insert(name.clone(), Arc::new(transformation)).is_some() {
-            let message = format!("the name {:?} is given twice", name.as_str());
-            return Err(yaml::fault_at(text, &at("name"), message));
-        }
-    }
-    Ok(named)
-}
-
-/// A text whose font was found and understood.
-fn text_of(section: TextSection, folder: &Path) -> Result<Text, String> {
-    let written = section.font.map_or_else(|| PathBuf::from(fonts::DEFAULT), |font| font.0);
-    Ok(Text {
-        content: section.content.0,
-        gravity: section.gravity.map_or_else(Default::default, |gravity| gravity.0),
-        x: section.x_pos.map_or(0, |offset| offset.0.0),
-        y: section.y_pos.map_or(0, |offset| offset.0.0),
-        color: section.color.map_or_else(Default::default, |color| color.0),
-        font: fonts::find(&written, folder)?,
-        size: section.size.map_or_else(TextSize::default, |size| size.0),
-    })
 }

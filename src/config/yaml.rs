@@ -19,9 +19,11 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     serde_yaml::from_str(text).map_err(|error| fault(&error, text))
 }
 
-/// A fault in the value that `steps` lead to.
+/// A fault in the value that `steps` lead to. A value that is not written is wanted where its mapping begins.
 pub(super) fn fault_at(text: &str, steps: &[Step], message: String) -> Fault {
-    Fault { position: locate(text, steps), key: key_path(steps), message }
+    let mapping = steps.split_last().map_or(steps, |(_, mapping)| mapping);
+    let position = locate(text, steps).or_else(|| locate(text, mapping));
+    Fault { position, key: key_path(steps), message }
 }
 
 /// Where the value stands that `steps` lead to: serde_yaml tells places only in errors, so this provokes one there.

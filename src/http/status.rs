@@ -38,6 +38,8 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Interrupted | ServiceError::NoRandomNumbers => {
             internal(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
         }
-        ServiceError::OverlaysUnsupported => (StatusCode::NOT_IMPLEMENTED, error.to_string()),
+        ServiceError::Watermark { .. } => {
+            internal(StatusCode::INTERNAL_SERVER_ERROR, "a watermark of this transformation cannot be used")
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Room 4: from what was asked and what the header says to exact numbers. Pure integer geometry, no pixels.
 
 mod framing;
+mod marking;
 mod placement;
 
 pub use framing::{Framing, frame};
-pub use placement::place;
+pub use marking::MarkPlan;
+pub use placement::{Placement, place, visible};
 
 use crate::raster::{Format, Header, Orientation, Rect, Size};
 use crate::transform::{Filter, TransformError, Transformation};
@@ -38,7 +40,7 @@ impl TryFrom<i64> for JpegQuality {
 }
 
 /// Everything the pipeline has to know; it decides nothing itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Region of the stored picture that is shown.
     pub crop: Rect,
@@ -46,8 +48,10 @@ pub struct Plan {
     pub resize: Option<Size>,
     /// How the result is turned for display.
     pub orientation: Orientation,
-    /// Whether the answer has luma only.
+    /// Whether the picture is made gray.
     pub grayscale: bool,
+    /// Where the transformation's stamps are drawn, one each: watermarks, then texts.
+    pub stamps: Vec<Placement>,
     /// Format and quality of the answer.
     pub encode: Encode,
 }
@@ -80,21 +84,26 @@ impl Plan {
             }
         }
         let orientation = header.orientation;
+        let watermarks = transformation.watermarks.iter().map(|mark| (&mark.anchor, mark.is_tiled));
+        let texts = transformation.texts.iter().map(|text| (&text.anchor, false));
+        let placed = watermarks.chain(texts).map(|(anchor, is_tiled)| Placement::new(anchor, scale, is_tiled));
         let resize = (framing.output != framing.crop.size).then(|| orientation.stored_size(framing.output));
         Ok(Self {
             crop: orientation.stored_region(framing.crop, displayed),
             resize,
             orientation,
             grayscale: transformation.params.filter == Some(Filter::Grayscale),
+            stamps: placed.collect(),
             encode: Encode { format: header.format, quality },
         })
     }
 
-    /// What the answer takes in memory while it is made, in bytes, at most: its pixels, a copy that is turned or made
-    /// gray, and the encoder's working memory.
+    /// What the answer takes in memory while it is made, in bytes, at most: its pixels, a copy that is turned, made gray
+    /// or given the channels of its stamps, and the encoder's working memory. The stamps are counted by who makes them.
     #[must_use]
     pub fn output_bytes(&self) -> u64 {
-        let copies = 1 + u64::from(!self.orientation.is_normal()) + u64::from(self.grayscale);
+        let is_changed = [!self.orientation.is_normal(), self.grayscale, !self.stamps.is_empty()];
+        let copies = 1 + is_changed.into_iter().map(u64::from).sum::<u64>();
         // Four channels, and the two bytes a coefficient that a JPEG encoder keeps for optimised tables.
         self.output().pixels() * (4 * copies + 6)
     }

@@ -73,6 +73,12 @@ impl Pixmap {
         &self.bytes
     }
 
+    /// All bytes, row by row, to be written to.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
     /// Gives the bytes away, row by row.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {

@@ -12,9 +12,10 @@ use rustix::thread::gettid;
 use super::cache::MakeLead;
 use super::flights::Flights;
 use super::gate::{Busy, Gate, GateLimits, Ticket};
-use super::{Answer, Image, Made, MadeImage, Origin, Service, ServiceError, StoreError};
+use super::{Answer, Gathered, Image, Made, MadeImage, MarkFiles, Origin, Service, ServiceError, StoreError};
 use crate::pipeline::{self, Encoded, codec};
 use crate::plan::Plan;
+use crate::raster::Header;
 use crate::transform::{Task, VariantId};
 
 /// How often a source that changes while it is read is read again.
@@ -102,7 +103,9 @@ pub(super) struct Wanted {
 
 /// What is to be done with a source.
 struct Prepared {
+    /// One for each that is wanted, and its stamps.
     plans: Vec<Plan>,
+    gathered: Vec<Gathered>,
     /// What its pixels need.
     bytes: u64,
 }
@@ -111,7 +114,9 @@ impl Job {
     /// Begins; the requests that wait for the images are told of their end.
     pub(super) fn start(self) {
         let service = Arc::clone(&self.service);
-        let n_bytes = self.wanted.first().map_or(0, |wanted| wanted.answer.version.size_bytes);
+        let source_bytes = self.wanted.first().map_or(0, |wanted| wanted.answer.version.size_bytes);
+        let marks = self.wanted.iter().flat_map(|wanted| &wanted.answer.marks);
+        let n_bytes = source_bytes + marks.map(|mark| mark.version.size_bytes).sum::<u64>();
         service.workshop.read(n_bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
             Ok(reading) => self.read(reading),
@@ -126,13 +131,13 @@ impl Job {
         if self.wanted.iter().all(|wanted| matches!(wanted.answer.task, Task::Original)) {
             return self.give_original(source);
         }
-        let Some(Prepared { plans, bytes }) = self.prepare(&source) else {
+        let Some(Prepared { plans, gathered, bytes }) = self.prepare(&source) else {
             return;
         };
         let service = Arc::clone(&self.service);
         service.workshop.draw(bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
-            Ok(drawing) => self.draw(source, &plans, (reading, drawing)),
+            Ok(drawing) => self.draw(source, &plans, gathered, (reading, drawing)),
         });
     }
 
@@ -140,29 +145,49 @@ impl Job {
     /// have been told.
     fn prepare(&mut self, source: &[u8]) -> Option<Prepared> {
         let header = codec::probe(source, self.service.limits);
-        let mut plans = Vec::new();
-        let mut output_bytes = 0;
-        for wanted in mem::take(&mut self.wanted) {
-            // Dropped here, it would tell those who wait of an interruption.
-            let Task::Transform(transformation, scale) = &wanted.answer.task else {
-                continue;
-            };
-            let service = &self.service;
-            let max_output_side = service.catalog.rules.max_output_side;
-            let plan = header.clone().map_err(ServiceError::from).and_then(|header| {
-                Ok(Plan::new(transformation, *scale, &header, service.jpeg_quality, max_output_side)?)
-            });
-            match plan {
-                Ok(plan) => {
-                    output_bytes = output_bytes.max(plan.output_bytes());
+        let service = Arc::clone(&self.service);
+        let mut files = MarkFiles::new(&service.storage, service.limits);
+        let (mut plans, mut all_gathered) = (Vec::new(), Vec::new());
+        let (mut held_bytes, mut output_bytes) = (0, 0);
+        for mut wanted in mem::take(&mut self.wanted) {
+            let planned = header
+                .clone()
+                .map_err(ServiceError::from)
+                .and_then(|header| Self::plan(&service, &mut files, &wanted, &header));
+            match planned {
+                Ok((plan, gathered)) => {
+                    held_bytes += gathered.held_bytes;
+                    output_bytes = output_bytes.max(plan.output_bytes() + gathered.work_bytes);
+                    // What is drawn is what the watermarks are now.
+                    if gathered.marks != wanted.answer.marks {
+                        wanted.answer = wanted.answer.with_marks(&self.service, gathered.marks.clone());
+                    }
                     plans.push(plan);
+                    all_gathered.push(gathered);
                     self.wanted.push(wanted);
                 }
                 Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
         }
-        let bytes = header.map_or(0, |header| header.decoded_bytes) + output_bytes;
-        if plans.is_empty() { None } else { Some(Prepared { plans, bytes }) }
+        let bytes = header.map_or(0, |header| header.decoded_bytes) + files.bytes() + held_bytes + output_bytes;
+        if plans.is_empty() { None } else { Some(Prepared { plans, gathered: all_gathered, bytes }) }
+    }
+
+    /// Decides how one answer is made, and brings what it needs beside the source.
+    fn plan(
+        service: &Service,
+        files: &mut MarkFiles,
+        wanted: &Wanted,
+        header: &Header,
+    ) -> Result<(Plan, Gathered), ServiceError> {
+        // The original is wanted alone.
+        let Task::Transform(transformation, scale) = &wanted.answer.task else {
+            return Err(ServiceError::Interrupted);
+        };
+        let max_output_side = service.catalog.rules.max_output_side;
+        let plan = Plan::new(transformation, *scale, header, service.jpeg_quality, max_output_side)?;
+        let gathered = service.stamps.gather(files, transformation, *scale, &plan)?;
+        Ok((plan, gathered))
     }
 
     /// The stored bytes, if they are an image at all.
@@ -199,16 +224,20 @@ impl Job {
         Err(StoreError::Changing(path).into())
     }
 
-    fn draw(self, source: Vec<u8>, plans: &[Plan], tickets: (Ticket, Ticket)) {
+    fn draw(self, source: Vec<u8>, plans: &[Plan], mut gathered: Vec<Gathered>, tickets: (Ticket, Ticket)) {
         let (service, generation) = (self.service, self.generation);
         let mut waiting: Vec<Option<Wanted>> = self.wanted.into_iter().map(Some).collect();
-        let drawn = pipeline::run_all(&source, plans, |number, encoded| {
-            if let Some(wanted) = waiting.get_mut(number).and_then(Option::take) {
-                give(&service, wanted, encoded, generation);
+        let stamp = |number: usize, index: usize| service.stamps.make(&mut gathered[number], index);
+        let drawn = pipeline::run_all(service.level, &source, plans, stamp, |number, encoded| {
+            let Some(wanted) = waiting.get_mut(number).and_then(Option::take) else {
+                return;
+            };
+            match encoded {
+                Ok(encoded) => give(&service, wanted, encoded, generation),
+                Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
         });
-        drop(source);
-        drop(tickets);
+        drop((source, gathered, tickets));
         if let Err(error) = drawn {
             let error = Arc::new(ServiceError::from(error));
             for wanted in waiting.into_iter().flatten() {

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cold::{Job, Wanted};
-use super::{Answer, Made, Service, ServiceError, State, StoreError, now_us};
+use super::stamps::Mark;
+use super::{Answer, Made, MarkError, Service, ServiceError, State, StoreError, now_us};
 use crate::index::Index;
 use crate::store::Found;
 use crate::transform::{SourcePath, Task, Transformation, VariantId};
@@ -187,9 +188,7 @@ impl EagerWorker {
         let generation = service.cache.generation();
         let missing = match service.missing(&source) {
             Ok(missing) => missing,
-            Err(ServiceError::Store(StoreError::Backend { .. } | StoreError::Changing(_))) => {
-                return self.put_back(service, &source);
-            }
+            Err(error) if may_succeed_later(&error) => return self.put_back(service, &source),
             // It is gone, or never was.
             Err(_) => return service.end_job(&source),
         };
@@ -249,6 +248,16 @@ impl EagerWorker {
     }
 }
 
+/// Whether an image that could not be made may be made another time.
+fn may_succeed_later(error: &ServiceError) -> bool {
+    let failed = |error: &StoreError| !matches!(error, StoreError::NotFound(_) | StoreError::TooLarge { .. });
+    match error {
+        ServiceError::Busy => true,
+        ServiceError::Store(error) | ServiceError::Watermark { cause: MarkError::Store(error), .. } => failed(error),
+        _ => false,
+    }
+}
+
 /// Takes a place for one more job in memory, if there is one.
 fn has_room(n_unsaved: &AtomicUsize) -> bool {
     let add = |n_unsaved| if n_unsaved < MAX_UNSAVED { Some(n_unsaved + 1) } else { None };
@@ -261,7 +270,10 @@ impl Tally {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match made.as_ref().map_err(|error| &**error) {
             Ok(_) => told.made.push(id),
-            Err(ServiceError::Busy | ServiceError::Store(_)) => told.is_failed = true,
+            Err(error) if may_succeed_later(error) => told.is_failed = true,
+            Err(error @ ServiceError::Watermark { .. }) => {
+                tracing::error!("an eager transformation of {}: {}", self.source, super::chain(error));
+            }
             // It is never going to be made.
             Err(error) => tracing::info!("an eager transformation of {}: {}", self.source, super::chain(error)),
         }
@@ -282,7 +294,7 @@ impl Service {
     }
 
     fn eager_transformations(&self) -> impl Iterator<Item = &Arc<Transformation>> {
-        self.catalog.named.values().filter(|transformation| transformation.is_eager && !transformation.draws())
+        self.catalog.named.values().filter(|transformation| transformation.is_eager)
     }
 
     /// The eager answers of a source that are not on disk.
@@ -290,11 +302,21 @@ impl Service {
         let source = SourcePath::new(source).map_err(|_| ServiceError::Interrupted)?;
         let Found { version, modified, .. } = self.storage.find(&source)?;
         let last_purge = self.cache.last_purge(&source);
-        let answers = self.eager_transformations().map(|transformation| {
+        let mut answers = Vec::new();
+        for transformation in self.eager_transformations() {
+            let marks = match Mark::find_all(&self.storage, transformation, 1) {
+                Ok(marks) => marks,
+                Err(error) if may_succeed_later(&error) => return Err(error),
+                Err(error) => {
+                    tracing::error!("an eager transformation of {source}: {}", super::chain(&error));
+                    continue;
+                }
+            };
             let task = Task::Transform(Arc::clone(transformation), 1);
-            Answer::new(self, task, &source, State { version, modified, last_purge })
-        });
-        Ok(answers.filter(|answer| !self.cache.is_on_disk(&answer.id)).collect())
+            answers.push(Answer::new(self, task, &source, State { version, modified, last_purge, marks }));
+        }
+        answers.retain(|answer| !self.cache.is_on_disk(&answer.id));
+        Ok(answers)
     }
 
     // An index that fails has said so in the log. The job is taken again when its lease is over.

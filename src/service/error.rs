@@ -1,12 +1,14 @@
 //! What can go wrong on the way through the rooms.
 
 use super::UploadError;
-use crate::transform::TransformError;
+use crate::transform::{SourcePath, TransformError};
 
 // Causes that `http` tells apart; it does not know the rooms that they come from.
 pub use crate::access::AccessError;
 pub use crate::pipeline::DecodeError;
 pub use crate::store::StoreError;
+
+pub use super::stamps::MarkError;
 
 /// One variant per room that can refuse.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +37,15 @@ pub enum ServiceError {
     /// The system has no random numbers, so that no name can be made.
     #[error("the system gives no random numbers")]
     NoRandomNumbers,
-    /// The transformation has a watermark or texts.
-    #[error("watermarks and texts are not supported yet")]
-    OverlaysUnsupported,
+    /// A watermark of the transformation cannot be drawn.
+    #[error("the watermark {mark} cannot be used")]
+    Watermark {
+        /// As the configuration names it.
+        mark: SourcePath,
+        /// Why not.
+        #[source]
+        cause: MarkError,
+    },
 }
 
 /// An error and its causes in one line.

@@ -12,6 +12,7 @@ mod flights;
 mod gate;
 mod hot;
 mod ready;
+mod stamps;
 mod storing;
 mod upload;
 
@@ -25,18 +26,21 @@ use crate::config;
 use crate::pipeline::Limits;
 use crate::plan::JpegQuality;
 use crate::raster::Format;
+use crate::simd::Level;
 use crate::store::cache::Purge;
 use crate::store::{Found, LocalStorage};
 use crate::transform::{Catalog, SourcePath, SourceVersion, Spec, Task, Variant, VariantId};
 use cold::{Job, Wanted};
 use flights::Role;
+use stamps::Mark;
 
 pub use cache::Cache;
 pub use cold::{Workshop, threads};
 pub use eager::{Eager, EagerWorker};
-pub use error::{AccessError, DecodeError, ServiceError, StoreError, chain};
+pub use error::{AccessError, DecodeError, MarkError, ServiceError, StoreError, chain};
 pub use gate::GateLimits;
 pub use ready::Readiness;
+pub use stamps::{Gathered, MarkFiles, Stamps};
 pub use storing::Storing;
 pub use upload::{Upload, UploadError, Uploaded};
 
@@ -49,6 +53,10 @@ pub struct Service {
     pub catalog: Catalog,
     /// Where sources are.
     pub storage: LocalStorage,
+    /// Watermarks and texts.
+    pub stamps: Stamps,
+    /// Which instructions pixels are worked on with.
+    pub level: Level,
     /// What a source may cost.
     pub limits: Limits,
     /// Quality of JPEG answers.
@@ -97,10 +105,12 @@ pub struct Answer {
     task: Task,
     source: SourcePath,
     version: SourceVersion,
+    /// The watermarks that are drawn on it.
+    marks: Vec<Mark>,
     id: VariantId,
     /// Identifies the bytes of the answer: 32 hexadecimal digits, and the number of the last purge if there was one.
     pub tag: String,
-    /// When the source was changed last, or purged.
+    /// When the source or a watermark was changed last, or the source purged.
     pub modified: SystemTime,
 }
 
@@ -109,6 +119,7 @@ struct State {
     version: SourceVersion,
     modified: SystemTime,
     last_purge: Purge,
+    marks: Vec<Mark>,
 }
 
 /// An image as it is sent.
@@ -156,20 +167,28 @@ type Made = Result<Arc<MadeImage>, Arc<ServiceError>>;
 /// If the rules forbid it, the source is not there, or the storage fails.
 pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, ServiceError> {
     service.access.permit(request.key.as_ref(), Permission::Get)?;
-    let task = service.task(request)?;
+    let task = service.catalog.resolve(&request.spec, request.scale)?;
     let Found { version, modified, .. } = service.storage.find(&request.source)?;
     let last_purge = service.cache.last_purge(&request.source);
-    Ok(Answer::new(service, task, &request.source, State { version, modified, last_purge }))
+    let marks = match &task {
+        Task::Original => Vec::new(),
+        Task::Transform(transformation, scale) => Mark::find_all(&service.storage, transformation, *scale)?,
+    };
+    Ok(Answer::new(service, task, &request.source, State { version, modified, last_purge, marks }))
 }
 
 /// As [`find_image`], where that needs no waiting for a disk or a network; `None` if it may.
 #[must_use]
 pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<Answer> {
     service.access.permit_at_once(request.key.as_ref(), Permission::Get)?.ok()?;
-    let task = service.task(request).ok()?;
+    let task = service.catalog.resolve(&request.spec, request.scale).ok()?;
     let Found { version, modified, .. } = service.storage.find_at_once(&request.source)?;
     let last_purge = service.cache.last_purge_at_once(&request.source)?;
-    Some(Answer::new(service, task, &request.source, State { version, modified, last_purge }))
+    let marks = match &task {
+        Task::Original => Vec::new(),
+        Task::Transform(transformation, scale) => Mark::find_all_at_once(&service.storage, transformation, *scale)?,
+    };
+    Some(Answer::new(service, task, &request.source, State { version, modified, last_purge, marks }))
 }
 
 /// An image that is in memory.
@@ -239,38 +258,38 @@ impl Service {
         let is_settled = self.storing.settle(deadline) && self.workshop.flights.settle(deadline);
         self.cache.close(deadline.saturating_duration_since(Instant::now())) && is_settled
     }
-
-    fn task(&self, request: &ImageRequest) -> Result<Task, ServiceError> {
-        let task = self.catalog.resolve(&request.spec, request.scale)?;
-        match &task {
-            Task::Transform(transformation, _) if transformation.draws() => Err(ServiceError::OverlaysUnsupported),
-            _ => Ok(task),
-        }
-    }
 }
 
 impl Answer {
     fn new(service: &Service, task: Task, source: &SourcePath, state: State) -> Self {
-        let State { version, modified, last_purge } = state;
+        let State { version, modified, last_purge, marks } = state;
         let transformation = match &task {
             Task::Original => None,
             Task::Transform(transformation, scale) => Some((&**transformation, *scale)),
         };
         let jpeg_quality = service.jpeg_quality.get();
-        let id = Variant { source, version, transformation, jpeg_quality }.id();
+        let watermarks = marks.iter().map(|mark| (&mark.source, mark.version)).collect();
+        let id = Variant { source, version, transformation, watermarks, jpeg_quality }.id();
+        let modified = marks.iter().map(|mark| mark.modified).fold(modified, SystemTime::max);
         // A purge says that answers may be others although nothing of their source tells.
         let tag = match last_purge.generation {
             0 => id.tag(),
             generation => format!("{}-{generation:x}", id.tag()),
         };
         let purged = UNIX_EPOCH + Duration::from_micros(u64::try_from(last_purge.at_us).unwrap_or(0));
-        Self { task, source: source.clone(), version, id, tag, modified: modified.max(purged) }
+        Self { task, source: source.clone(), version, marks, id, tag, modified: modified.max(purged) }
     }
 
     /// The same for another state of the source.
     fn with_version(&self, service: &Service, version: SourceVersion, modified: SystemTime) -> Self {
-        let last_purge = service.cache.last_purge(&self.source);
-        Self::new(service, self.task.clone(), &self.source, State { version, modified, last_purge })
+        let (last_purge, marks) = (service.cache.last_purge(&self.source), self.marks.clone());
+        Self::new(service, self.task.clone(), &self.source, State { version, modified, last_purge, marks })
+    }
+
+    /// The same with other states of the watermarks.
+    fn with_marks(&self, service: &Service, marks: Vec<Mark>) -> Self {
+        let (version, modified, last_purge) = (self.version, self.modified, service.cache.last_purge(&self.source));
+        Self::new(service, self.task.clone(), &self.source, State { version, modified, last_purge, marks })
     }
 
     /// What is done, for people.

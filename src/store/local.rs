@@ -16,6 +16,9 @@ use crate::transform::{SourcePath, SourceVersion};
 /// Largest file that is taken into memory; a photograph of 100 megapixels has about 50 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// How sources are opened. Without O_NONBLOCK, opening a named pipe would wait for a writer.
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// A folder that is held open: paths are resolved below it by the kernel, so that neither `..` nor a symbolic
 /// link can lead out of it, not even one that is swapped in between a check and its use.
 #[derive(Debug)]
@@ -63,6 +66,17 @@ impl LocalStorage {
         self.find_resolved(path, ResolveFlags::CACHED).ok()
     }
 
+    /// As `find_at_once`, but `Some(None)` if the kernel knows that there is no such source.
+    #[must_use]
+    pub fn look_at_once(&self, path: &SourcePath) -> Option<Option<Found>> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
+        match openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), how) {
+            Ok(file) => opened(file, path).ok().map(Some),
+            Err(rustix::io::Errno::NOENT) => Some(None),
+            Err(_) => None,
+        }
+    }
+
     /// A new file, which gets its name when it is whole.
     /// # Errors
     /// If the folder cannot be written to.
@@ -87,19 +101,22 @@ impl LocalStorage {
     }
 
     fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
-        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
-        let file = openat2(&*self.root, path.as_str(), flags, Mode::empty(), resolve)
+        let file = openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), resolve)
             .map_err(|error| classify(error.into(), path))?;
-        let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
-        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-            return Err(StoreError::NotFound(path.clone()));
-        }
-        let version = version_of(&status);
-        let modified = time_of(version.modified_ns);
-        Ok(Found { file: OpenFile { file: File::from(file), path: path.clone() }, version, modified })
+        opened(file, path)
     }
+}
+
+fn opened(file: OwnedFd, path: &SourcePath) -> Result<Found, StoreError> {
+    let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(StoreError::NotFound(path.clone()));
+    }
+    let version = version_of(&status);
+    let modified = time_of(version.modified_ns);
+    let placed = time_of(i128::from(status.st_ctime) * 1_000_000_000 + i128::from(status.st_ctime_nsec));
+    Ok(Found { file: OpenFile { file: File::from(file), path: path.clone() }, version, modified, placed })
 }
 
 impl OpenFile {

@@ -59,6 +59,8 @@ pub struct Found {
     pub version: SourceVersion,
     /// When it was changed last.
     pub modified: SystemTime,
+    /// When it was changed or put there last, whatever time it carries.
+    pub placed: SystemTime,
 }
 
 impl Found {

@@ -91,6 +91,19 @@ impl SourcePath {
         Self::new(&decoded)
     }
 
+    /// The name of the image that is made for a scale above 1: `folder/mark@2x.png` for `folder/mark.png`. `None` for 1,
+    /// or if no file can be named so.
+    #[must_use]
+    pub fn at_scale(&self, scale: u32) -> Option<Self> {
+        if scale <= 1 {
+            return None;
+        }
+        let name = self.0.rfind('/').map_or(0, |slash| slash + 1);
+        let dot = self.0[name..].rfind('.').map_or(self.0.len(), |dot| name + dot);
+        let (stem, extension) = self.0.split_at(dot);
+        Self::new(&format!("{stem}@{scale}x{extension}")).ok()
+    }
+
     /// The path with `/` between its segments.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -168,6 +181,18 @@ mod tests {
         check("K%C3%A4tzchen.jpg", Ok(("Kätzchen.jpg", 1)));
         check("%252e%252e.jpg", Ok(("%2e%2e.jpg", 1)));
         check("cachet/cat.jpg", Ok(("cachet/cat.jpg", 1)));
+    }
+
+    #[test]
+    fn images_for_a_scale_have_names_of_their_own() {
+        let name = |path: &str, scale| {
+            let scaled = SourcePath::new(path).unwrap().at_scale(scale);
+            scaled.map(|scaled| scaled.as_str().to_owned())
+        };
+        assert_eq!(name("mark.png", 2).as_deref(), Some("mark@2x.png"));
+        assert_eq!(name("a.b/c.d/mark.tar.png", 12).as_deref(), Some("a.b/c.d/mark.tar@12x.png"));
+        assert_eq!(name("a.b/mark", 3).as_deref(), Some("a.b/mark@3x"));
+        assert_eq!((name("mark.png", 1), name(&"m".repeat(254), 2)), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 use super::{SourcePath, Transformation};
 
 /// One version of a stored source: when either number changes, the source may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceVersion {
     /// Size of the file in bytes.
     pub size_bytes: u64,
@@ -16,7 +16,7 @@ pub struct SourceVersion {
 }
 
 /// Raised whenever the same request would give other bytes than before.
-const ALGORITHM: u32 = 1;
+const ALGORITHM: u32 = 2;
 
 /// What all current answers of one state of a source have in common, and those of others do not.
 impl fmt::Display for SourceVersion {
@@ -34,6 +34,8 @@ pub struct Variant<'a> {
     pub version: SourceVersion,
     /// What is done; `None` for the original.
     pub transformation: Option<(&'a Transformation, u32)>,
+    /// The watermarks of the transformation, and their states.
+    pub watermarks: Vec<(&'a SourcePath, SourceVersion)>,
     /// Quality of JPEG answers.
     pub jpeg_quality: u8,
 }
@@ -44,11 +46,12 @@ impl Variant<'_> {
     pub fn key(&self) -> String {
         // Debug output quotes and escapes every text, so that fields cannot run into each other.
         format!(
-            "pixlserv {ALGORITHM} {:?} {} {} {:?} q{}",
+            "pixlserv {ALGORITHM} {:?} {} {} {:?} {:?} q{}",
             self.source.as_str(),
             self.version.size_bytes,
             self.version.modified_ns,
             self.transformation,
+            self.watermarks,
             self.jpeg_quality
         )
     }

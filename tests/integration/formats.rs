@@ -1,9 +1,10 @@
 //! Every common kind of JPEG and PNG, made here, through the pipeline in process; and cut and flipped ones.
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-use pixlserv::pipeline::{self, DecodeError, Limits};
+use pixlserv::pipeline::{self, DecodeError, Encoded, Limits};
 use pixlserv::plan::{JpegQuality, Plan};
 use pixlserv::raster::{Layout, Pixmap, Size};
+use pixlserv::simd::Level;
 use pixlserv::transform::Transformation;
 use proptest::prelude::*;
 
@@ -276,10 +277,11 @@ fn check_all(source: &[u8], parameters: &[&str]) {
         Plan::new(&transformation, 1, &header, JpegQuality::default(), 65_535).unwrap()
     };
     let plans: Vec<Plan> = parameters.iter().map(plan).collect();
-    let mut all = vec![None; plans.len()];
-    pipeline::run_all(source, &plans, |number, encoded| all[number] = Some(encoded.bytes)).unwrap();
+    let (level, mut all) = (Level::best(), vec![None; plans.len()]);
+    let give = |number: usize, encoded: Result<Encoded, DecodeError>| all[number] = Some(encoded.unwrap().bytes);
+    pipeline::run_all(level, source, &plans, |_, number| pipeline::no_stamps(number), give).unwrap();
     for ((plan, together), parameters) in plans.iter().zip(all).zip(parameters) {
-        let alone = pipeline::run(source, plan).unwrap().bytes;
+        let alone = pipeline::run(level, source, plan, pipeline::no_stamps).unwrap().bytes;
         assert!(together.as_ref() == Some(&alone), "{parameters}");
     }
 }
@@ -291,10 +293,15 @@ fn several_answers_from_one_decode_are_as_each_alone() {
     check_all(&source, &["w_20"]);
     let plan = |source: &[u8]| {
         let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000 }).unwrap();
-        Plan::new(&Transformation::plain("w_9".parse().unwrap()), 1, &header, JpegQuality::default(), 100).unwrap()
+        let transformation = Transformation::plain("w_9".parse().unwrap());
+        Plan::new(&transformation, 1, &header, JpegQuality::default(), 100).unwrap()
     };
     let cut = &source[..source.len() / 2];
-    assert!(pipeline::run_all(cut, &[plan(&source)], |_, _| panic!("made of half a picture")).is_err());
+    let no_stamps = |_, number| pipeline::no_stamps(number);
+    assert!(
+        pipeline::run_all(Level::best(), cut, &[plan(&source)], no_stamps, |_, _| panic!("made of half a picture"))
+            .is_err()
+    );
     // Too large to be held as a whole: rows are decoded as they are asked for, for each answer anew.
     let (width, height) = (60_000, 2_300);
     let mut giant = Vec::new();

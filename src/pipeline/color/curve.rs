@@ -9,24 +9,28 @@ pub(super) const BLACK: u16 = 9_362;
 /// White minus black: 46,811 steps, 14 of them between the two darkest codes.
 pub(super) const RANGE: u16 = 46_811;
 
-static DECODE: LazyLock<[u16; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|code| {
-        let coded = code as f64 / 255.0;
-        let light = if coded <= 0.04045 { coded / 12.92 } else { ((coded + 0.055) / 1.055).powf(2.4) };
-        working(light)
-    })
-});
+static DECODE: LazyLock<[u16; 256]> =
+    LazyLock::new(|| std::array::from_fn(|code| working(light_of_code(code as f64 / 255.0))));
 
 static ENCODE: LazyLock<Box<[u8; 65_536]>> = LazyLock::new(|| {
     let table: Vec<u8> = (0..65_536u32)
         .map(|value| {
             let light = ((f64::from(value) - f64::from(BLACK)) / f64::from(RANGE)).clamp(0.0, 1.0);
-            let coded = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
-            (coded * 255.0).round() as u8
+            (code_of_light(light) * 255.0).round() as u8
         })
         .collect();
     table.into_boxed_slice().try_into().expect("65,536 values were made")
 });
+
+/// Linear light of an sRGB code, both 0 to 1.
+pub(in crate::pipeline) fn light_of_code(code: f64) -> f64 {
+    if code <= 0.04045 { code / 12.92 } else { ((code + 0.055) / 1.055).powf(2.4) }
+}
+
+/// The sRGB code of linear light, both 0 to 1.
+pub(in crate::pipeline) fn code_of_light(light: f64) -> f64 {
+    if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+}
 
 /// The working sample of linear light from 0 to 1.
 pub(super) fn working(light: f64) -> u16 {

@@ -10,6 +10,7 @@ use crate::raster::Layout;
 use curve::{BLACK, RANGE, srgb_encode};
 use icc::Device;
 
+pub(super) use curve::{code_of_light, light_of_code};
 #[cfg(test)]
 pub(super) use curve::{srgb_decode, srgb_encode as encode_table};
 

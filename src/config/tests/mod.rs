@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::transform::{Color, Gravity, SourcePath};
+
+mod overlays;
 
 fn parse(text: &str) -> Result<Config, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -45,7 +46,7 @@ fn an_empty_file_means_the_defaults() {
         };
         assert_eq!(config.cache, cache);
         assert!(config.trusted_proxies.is_empty() && config.cors_allow_origins.is_empty());
-        assert!(config.catalog.named.is_empty() && config.unsupported().is_empty() && config.refusals().is_empty());
+        assert!(config.catalog.named.is_empty() && config.refusals().is_empty());
     }
 }
 
@@ -63,23 +64,21 @@ fn the_go_servers_example_means_the_same() {
     assert_eq!(config.catalog.named.len(), 4);
     assert_eq!(named("sw-corner").params, "w_100,h_50,c_k,g_sw".parse().unwrap());
     assert!(named("square").is_eager && !named("sw-corner").is_eager);
-    let source = SourcePath::new("watermark.png").unwrap();
-    assert_eq!(named("watermarked").watermark, Some(Watermark { source, gravity: Gravity::SouthEast, x: 50, y: 5 }));
-    let texts = &named("withtext").texts;
-    assert_eq!((texts.len(), texts[0].content.as_str()), (1, "This is text"));
-    assert_eq!((texts[0].gravity, texts[0].x, texts[0].y), (Gravity::North, 30, 20));
-    assert_eq!((texts[0].color, texts[0].size.pixels()), (Color { rgb: [255; 3] }, 12));
+    overlays::are_those_of_the_go_servers_example(&named("watermarked"), &named("withtext"));
     assert!(config.refusals().is_empty());
-    assert_eq!(config.unsupported().len(), 1, "{:#?}", config.unsupported());
+}
+
+/// Whether a comment is a key with its default, and no sentence.
+fn is_key(comment: &str) -> bool {
+    comment.split_once(": ").is_some_and(|(key, _)| !key.contains([' ', '(']))
 }
 
 #[test]
 fn the_example_loads_and_its_comments_are_the_defaults() {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.yaml")).unwrap();
     let config = parse(&text).unwrap();
-    assert!(config.unsupported().is_empty() && config.refusals().is_empty());
+    assert!(config.refusals().is_empty());
     // Every `# key: value` line, uncommented, changes nothing; nor do those of a section.
-    let is_key = |text: &str| text.split_once(": ").is_some_and(|(key, _)| !key.contains([' ', '(']));
     let mut section = "";
     let mut n_keys = 0;
     for line in text.lines() {
@@ -103,6 +102,22 @@ fn the_example_loads_and_its_comments_are_the_defaults() {
         n_keys += 1;
     }
     assert!(n_keys >= 40, "{n_keys}");
+}
+
+#[test]
+fn comments_in_the_examples_transformations_are_the_defaults_there() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.yaml")).unwrap();
+    let meaning = |text: &str| format!("{:?}", parse(text).unwrap_or_else(|message| panic!("{message}\n{text}")));
+    let mut keys = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with("      ")) {
+        let Some(key) = line.trim_start().strip_prefix("# ").filter(|text| is_key(text)) else { continue };
+        let uncommented = line.replacen("# ", "", 1);
+        let lines: Vec<&str> =
+            text.lines().enumerate().map(|(i, line)| if i == index { &uncommented } else { line }).collect();
+        assert_eq!(meaning(&lines.join("\n")), meaning(&text), "{line}");
+        keys.push(key.split(':').next().unwrap());
+    }
+    assert_eq!(keys, ["eager", "opacity", "tile", "font", "size", "color", "align", "padding"]);
 }
 
 #[test]
@@ -174,33 +189,14 @@ fn wrong_transformations_are_named() {
     );
     let twice = format!("{TRANSFORMATION}  - name: a\n    parameters: w_20");
     refused(&twice, "line 4, column 11: transformations[1].name: the name \"a\" is given twice");
-    let marked = |line: &str| format!("{TRANSFORMATION}    watermark:\n      source: a.png\n      {line}");
-    refused(
-        &marked("x-pos: -50"),
-        "line 6, column 14: transformations[0].watermark.x-pos: must be 0 to 65535, got -50: offsets move inward",
-    );
-    refused(&marked("gravity: up"), "transformations[0].watermark.gravity: must be one of n, ne, ");
-    refused(
-        &format!("{TRANSFORMATION}    watermark: {{x-pos: 1}}"),
-        "transformations[0].watermark: `source` is missing",
-    );
-    refused(
-        &format!("{TRANSFORMATION}    watermark: {{source: ../a}}"),
-        "transformations[0].watermark.source: invalid image path",
-    );
-    let written = |line: &str| format!("{TRANSFORMATION}    text:\n      - content: a\n        {line}");
-    refused(&written("size: 0"), "line 6, column 15: transformations[0].text[0].size: must be 1 to 1000, got 0");
-    refused(
-        &written("color: #fff"),
-        "line 6, column 15: transformations[0].text[0].color: must be \"#rgb\" or \"#rrggbb\" in quotes",
-    );
-    refused(&written("color: \"#ff\""), "transformations[0].text[0].color: must be \"#rgb\" or \"#rrggbb\"");
-    refused(
-        &written("font: none.ttf"),
-        "line 6, column 15: transformations[0].text[0].font: there is no font file none.ttf",
-    );
-    refused(&written("font: example.yaml"), "transformations[0].text[0].font: ");
-    refused(&format!("{TRANSFORMATION}    text: [{{size: 3}}]"), "transformations[0].text[0]: `content` is missing");
+}
+
+#[test]
+fn what_is_not_written_is_wanted_where_its_mapping_begins() {
+    let steps = [Step::Key("a"), Step::Item(1), Step::Key("c")];
+    let position = |text: &str| yaml::fault_at(text, &steps, String::new()).position;
+    assert_eq!(position("a:\n  - {c: 0}\n  - b: 1\n    c: 2"), Some(Position { line: 4, column: 8 }));
+    assert_eq!(position("a:\n  - {c: 0}\n  - b: 1\n    d: 2"), Some(Position { line: 3, column: 5 }));
 }
 
 #[test]
