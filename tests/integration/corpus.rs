@@ -13,6 +13,11 @@ pub(crate) fn oracle() -> Option<PathBuf> {
     found("PIXLSERV_ORACLE", "oracle", "cases.json")
 }
 
+/// The same where watermarks and texts are among them.
+pub(crate) fn oracle_with_overlays() -> Option<PathBuf> {
+    found("PIXLSERV_ORACLE", "oracle", "overlays.json")
+}
+
 /// The folder, or a visible line that what needs it is skipped.
 fn found(variable: &str, default: &str, proof: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -66,6 +66,26 @@ fn the_recorded_answers_of_the_original_agree() {
 }
 
 #[test]
+fn the_recorded_watermarks_and_texts_of_the_original_agree() {
+    let (Some(oracle), Some(python)) = (corpus::oracle_with_overlays(), python()) else { return };
+    let recorded = std::fs::read(oracle.join("overlays.json")).unwrap();
+    let mut recorded: serde_json::Value = serde_json::from_slice(&recorded).unwrap();
+    let configuration = recorded["config"].as_object_mut().unwrap();
+    configuration.remove("local-path");
+    // A value that is JSON is YAML, too.
+    let lines: Vec<String> = configuration.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
+    let server = Server::start_in(TempDir::new().unwrap(), &oracle.join("images"), &lines.concat());
+    let mut command = Command::new(python);
+    command.arg("-B").arg(oracle.join("compare_overlays.py")).arg(server.base()).arg(&oracle).arg("--verbose");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let summary = said.lines().last().unwrap_or_default();
+    let is_right = output.status.success() && summary == "135 of 135 overlay cases agree";
+    assert!(is_right, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    say(&format!("compare_overlays.py: {summary}"));
+}
+
+#[test]
 fn every_picture_of_the_corpus_is_right_or_refused() {
     let (Some(corpus), Some(python)) = (corpus::folder(), python()) else { return };
     let server = Server::start_in(TempDir::new().unwrap(), &corpus, CONFIGURATION);

@@ -30,17 +30,6 @@ fn padded(picture: &[u8], n_bytes: usize) -> Vec<u8> {
     [&picture[..2], &comments, &picture[2..]].concat()
 }
 
-/// The largest resident set since `forget_peak`, in KB.
-fn peak_kb(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-fn forget_peak(server: &Server) {
-    std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
-}
-
 #[test]
 fn files_at_the_limit_take_the_memory_that_is_set_for_them() {
     let allowed_kb = (N_UPLOADS * RECEIVING_BYTES + WORK_MEMORY / 4 + WORK_MEMORY) / 1024;
@@ -50,11 +39,11 @@ fn files_at_the_limit_take_the_memory_that_is_set_for_them() {
         let content = padded(&picture, FILE_BYTES);
         assert_eq!(content.len(), FILE_BYTES);
         let request = upload_request("/upload", &form_of(&content));
-        forget_peak(&server);
+        server.forget_peak();
         let start = server.resident_kb();
         let all = together((0..N_UPLOADS).collect(), |_| told(&server, &request));
         assert!(all.iter().all(|told| told.status == 200), "{all:?}");
-        let (peak, end) = (peak_kb(&server), server.resident_kb());
+        let (peak, end) = (server.peak_kb(), server.resident_kb());
         let growth = peak.saturating_sub(start);
         say(&format!(
             "{N_UPLOADS} uploads of 5 MB, {what}: {start} KB before, {peak} KB at most, {end} KB after; + {growth} KB, \
