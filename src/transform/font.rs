@@ -42,6 +42,9 @@ impl Font {
         let file = Arc::new(file);
         let shared: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::<Vec<u8>>::clone(&file);
         let shapes = harfrust::Font::new(shared, 0).ok_or("it is neither TrueType nor OpenType")?;
+        if lists_too_much(&file) {
+            return Err("it is damaged: it lists more characters than there are".to_owned());
+        }
         // The same file is read by a second library when text is drawn: what it cannot read must be known now.
         let drawn = catch_unwind(|| fontdue::Font::from_bytes(&file[..], fontdue::FontSettings::default()).map(drop));
         drawn.map_err(|_| "it is damaged".to_owned())??;
@@ -81,6 +84,37 @@ impl Font {
     }
 }
 
+/// Characters that the maps of a font may list together: Unicode has 1,114,112, and a font has a few maps.
+const MAX_LISTED: u64 = 8 << 20;
+
+/// Whether the character maps list more than that in ranges of 32 bits (OpenType 1.9, cmap formats 12 and 13). fontdue
+/// visits every character of a range: one wrong bit in DejaVu Sans took it 60 s (4,294,967,296 characters).
+fn lists_too_much(file: &[u8]) -> bool {
+    let bytes =
+        |at: u64, count: u64| file.get(usize::try_from(at).ok()?..usize::try_from(at.checked_add(count)?).ok()?);
+    let short = |at| Some(u64::from(u16::from_be_bytes(bytes(at, 2)?.try_into().ok()?)));
+    let long = |at| Some(u64::from(u32::from_be_bytes(bytes(at, 4)?.try_into().ok()?)));
+    let start = if file.starts_with(b"ttcf") { long(12).unwrap_or(0) } else { 0 };
+    let records = (0..short(start + 4).unwrap_or(0)).map(|index| start + 12 + 16 * index);
+    let maps = records.filter(|&at| bytes(at, 4) == Some(b"cmap")).filter_map(|at| long(at + 8));
+    let subtables = maps.flat_map(|map| {
+        let n_subtables = short(map + 2).unwrap_or(0);
+        (0..n_subtables).filter_map(move |index| Some(map + long(map + 8 + 8 * index)?))
+    });
+    let wide = subtables.filter(|&at| matches!(short(at), Some(12 | 13)));
+    let groups = wide.flat_map(|at| {
+        (0..long(at + 12).unwrap_or(0)).map_while(move |index| {
+            let group = at + 16 + 12 * index;
+            Some((long(group)?, long(group + 4)?))
+        })
+    });
+    let mut n_listed = 0;
+    groups.into_iter().any(|(first, last)| {
+        n_listed += (last + 1).saturating_sub(first).max(1);
+        n_listed > MAX_LISTED
+    })
+}
+
 fn bounds(font: &harfrust::Font) -> Result<Bounds, String> {
     let metrics = font.metrics();
     let [left, right, bottom, top] =
@@ -106,5 +140,20 @@ impl fmt::Debug for Font {
         f.write_str("Font(")?;
         self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_a_billion_characters_is_refused_at_once() {
+        let path = Path::new("fonts/DejaVuSans.ttf");
+        let mut file = include_bytes!("../../fonts/DejaVuSans.ttf").to_vec();
+        assert!(!lists_too_much(&file));
+        // The last character of a group of the first map of 32 bits.
+        file[53_190] ^= 0x40;
+        assert!(Font::parse(path, file).unwrap_err().contains("more characters than there are"));
     }
 }
