@@ -1,7 +1,7 @@
 //! Where a smaller box lies in a larger one: regions of a source, stamps on a picture.
 
 use crate::raster::{Point, Rect, Size};
-use crate::transform::{Anchor, Gravity};
+use crate::transform::{Along, Anchor, Gravity};
 
 /// The top left corner of `inner` in `outer`; negative where `inner` is the larger one.
 /// The centre is `(outer - inner) / 2`, rounded towards zero.
@@ -9,16 +9,12 @@ use crate::transform::{Anchor, Gravity};
 pub fn place(outer: Size, inner: Size, gravity: Gravity) -> Point {
     let right = i64::from(outer.width) - i64::from(inner.width);
     let bottom = i64::from(outer.height) - i64::from(inner.height);
-    let x = match gravity {
-        Gravity::NorthWest | Gravity::West | Gravity::SouthWest => 0,
-        Gravity::North | Gravity::Center | Gravity::South => right / 2,
-        Gravity::NorthEast | Gravity::East | Gravity::SouthEast => right,
+    let along = |along, room: i64| match along {
+        Along::Start => 0,
+        Along::Middle => room / 2,
+        Along::End => room,
     };
-    let y = match gravity {
-        Gravity::NorthWest | Gravity::North | Gravity::NorthEast => 0,
-        Gravity::West | Gravity::Center | Gravity::East => bottom / 2,
-        Gravity::SouthWest | Gravity::South | Gravity::SouthEast => bottom,
-    };
+    let (x, y) = (along(gravity.horizontally(), right), along(gravity.vertically(), bottom));
     Point { x, y }
 }
 
@@ -50,17 +46,13 @@ impl Placement {
         if self.is_tiled {
             return Point { x, y };
         }
-        let (right, down) = (i64::from(self.x), i64::from(self.y));
-        let x = match self.gravity {
-            Gravity::NorthWest | Gravity::West | Gravity::SouthWest => x + right,
-            Gravity::North | Gravity::Center | Gravity::South => x,
-            Gravity::NorthEast | Gravity::East | Gravity::SouthEast => x - right,
+        let inward = |along, pixels: u32| match along {
+            Along::Start => i64::from(pixels),
+            Along::Middle => 0,
+            Along::End => -i64::from(pixels),
         };
-        let y = match self.gravity {
-            Gravity::NorthWest | Gravity::North | Gravity::NorthEast => y + down,
-            Gravity::West | Gravity::Center | Gravity::East => y,
-            Gravity::SouthWest | Gravity::South | Gravity::SouthEast => y - down,
-        };
+        let x = x + inward(self.gravity.horizontally(), self.x);
+        let y = y + inward(self.gravity.vertically(), self.y);
         Point { x, y }
     }
 }

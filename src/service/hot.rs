@@ -1,5 +1,6 @@
 //! Hot answers in memory.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,18 +39,26 @@ impl Weighter<VariantId, Arc<HotImage>> for Weight {
     }
 }
 
+/// A cache for so many bytes, whose entries usually have `usual_bytes`, which sizes the first table.
+pub(super) fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    bytes: u64,
+    usual_bytes: u64,
+    weighter: W,
+) -> Cache<K, V, W> {
+    let options = OptionsBuilder::new()
+        // Nearly all reads come from one thread; and an entry may be as large as its shard.
+        .shards(1)
+        .estimated_items_capacity(usize::try_from(bytes / usual_bytes).unwrap_or(usize::MAX).clamp(16, 1 << 16))
+        .weight_capacity(bytes)
+        .build()
+        .expect("both capacities are given");
+    Cache::with_options(options, weighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
+}
+
 impl Hot {
     /// Room for so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
-        let options = OptionsBuilder::new()
-            // Nearly all reads come from one thread; and an answer may be as large as its shard.
-            .shards(1)
-            .estimated_items_capacity(usize::try_from(bytes / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 16))
-            .weight_capacity(bytes)
-            .build()
-            .expect("both capacities are given");
-        let images = Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { images }
+        Self { images: bounded(bytes, USUAL_BYTES, Weight) }
     }
 
     pub(super) fn get(&self, id: &VariantId) -> Option<Arc<HotImage>> {

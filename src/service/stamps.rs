@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use ring::digest::{SHA256, digest};
 
+use super::hot::bounded;
 use super::{DecodeError, ServiceError, StoreError};
 use crate::pipeline::stamp::{self, Lines, Outlines, Stamp};
 use crate::pipeline::{Limits, probe};
@@ -157,14 +158,7 @@ impl Stamps {
     /// Room for so many bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        let options = OptionsBuilder::new()
-            // A stamp may be as large as its shard.
-            .shards(1)
-            .estimated_items_capacity(usize::try_from(bytes / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 12))
-            .weight_capacity(bytes)
-            .build()
-            .expect("both capacities are given");
-        let made = Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let made = bounded(bytes, USUAL_BYTES, Weight);
         Self { made, headers: Cache::new(MAX_HEADERS), outlines: Mutex::default() }
     }
 
@@ -338,12 +332,13 @@ impl Mark {
         transformation: &Transformation,
         scale: u32,
     ) -> Option<Vec<Self>> {
-        let find = |source: &SourcePath| match source.at_scale(scale) {
-            Some(scaled) => match storage.look_at_once(&scaled)? {
-                Some(found) => Some(Self::new(scaled, &found, 1)),
-                None => Some(Self::new(source.clone(), &storage.find_at_once(source)?, scale)),
-            },
-            None => Some(Self::new(source.clone(), &storage.find_at_once(source)?, scale)),
+        let find = |source: &SourcePath| {
+            if let Some(scaled) = source.at_scale(scale)
+                && let Some(found) = storage.look_at_once(&scaled)?
+            {
+                return Some(Self::new(scaled, &found, 1));
+            }
+            Some(Self::new(source.clone(), &storage.find_at_once(source)?, scale))
         };
         transformation.watermarks.iter().map(|watermark| find(&watermark.source)).collect()
     }

@@ -69,8 +69,7 @@ impl LocalStorage {
     /// As `find_at_once`, but `Some(None)` if the kernel knows that there is no such source.
     #[must_use]
     pub fn look_at_once(&self, path: &SourcePath) -> Option<Option<Found>> {
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::CACHED;
-        match openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), how) {
+        match self.open_resolved(path, ResolveFlags::CACHED) {
             Ok(file) => opened(file, path).ok().map(Some),
             Err(rustix::io::Errno::NOENT) => Some(None),
             Err(_) => None,
@@ -101,10 +100,13 @@ impl LocalStorage {
     }
 
     fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
-        let file = openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), resolve)
-            .map_err(|error| classify(error.into(), path))?;
+        let file = self.open_resolved(path, how).map_err(|error| classify(error.into(), path))?;
         opened(file, path)
+    }
+
+    fn open_resolved(&self, path: &SourcePath, how: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
+        openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), resolve)
     }
 }
 

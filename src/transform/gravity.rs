@@ -19,7 +19,36 @@ pub enum Gravity {
     Center,
 }
 
+/// Where on one axis: at its start (left, top), in its middle or at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "said above")]
+pub enum Along {
+    Start,
+    Middle,
+    End,
+}
+
 impl Gravity {
+    /// From left to right.
+    #[must_use]
+    pub const fn horizontally(self) -> Along {
+        match self {
+            Self::NorthWest | Self::West | Self::SouthWest => Along::Start,
+            Self::North | Self::Center | Self::South => Along::Middle,
+            Self::NorthEast | Self::East | Self::SouthEast => Along::End,
+        }
+    }
+
+    /// From top to bottom.
+    #[must_use]
+    pub const fn vertically(self) -> Along {
+        match self {
+            Self::NorthWest | Self::North | Self::NorthEast => Along::Start,
+            Self::West | Self::Center | Self::East => Along::Middle,
+            Self::SouthWest | Self::South | Self::SouthEast => Along::End,
+        }
+    }
+
     /// All values in the order of the documentation.
     pub const ALL: [Self; 9] = [
         Self::North,

@@ -11,7 +11,7 @@ mod variant;
 
 pub use catalog::{Catalog, MaxScale, Rules, Spec, Task, TransformError};
 pub use font::{Bounds, Font};
-pub use gravity::Gravity;
+pub use gravity::{Along, Gravity};
 pub use overlay::{
     Align, Anchor, Color, Content, Opacity, Share, Stroke, StrokeWidth, Text, TextSize, Transformation,
     TransformationName, Watermark,

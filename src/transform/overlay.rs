@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{Font, Gravity, Params, SourcePath};
+use super::{Along, Font, Gravity, Params, SourcePath};
 
 /// The name of a transformation: letters, digits and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -207,10 +207,10 @@ impl Align {
     /// The side that a text with this gravity leans to.
     #[must_use]
     pub const fn of(gravity: Gravity) -> Self {
-        match gravity {
-            Gravity::NorthWest | Gravity::West | Gravity::SouthWest => Self::Left,
-            Gravity::North | Gravity::Center | Gravity::South => Self::Center,
-            Gravity::NorthEast | Gravity::East | Gravity::SouthEast => Self::Right,
+        match gravity.horizontally() {
+            Along::Start => Self::Left,
+            Along::Middle => Self::Center,
+            Along::End => Self::Right,
         }
     }
 }

@@ -252,10 +252,7 @@ fn twice_the_scale_draws_a_text_twice_as_large_and_as_far_from_the_edge() {
 
 #[test]
 fn dark_letters_are_as_bold_as_bright_ones() {
-    let light = |code: u8| {
-        let code = f64::from(code) / 255.0;
-        if code <= 0.04045 { code / 12.92 } else { ((code + 0.055) / 1.055).powf(2.4) }
-    };
+    let light = crate::quality::decode;
     let sizes = [10, 14, 24, 60];
     let texts: Vec<(String, String)> = sizes
         .iter()

@@ -18,7 +18,8 @@ fn render(source: &[u8], parameters: &str) -> Pixmap {
     pipeline::render(source, &plan).unwrap()
 }
 
-fn decode(code: u8) -> f64 {
+/// Linear light of an sRGB code.
+pub(crate) fn decode(code: u8) -> f64 {
     let coded = f64::from(code) / 255.0;
     if coded <= 0.04045 { coded / 12.92 } else { ((coded + 0.055) / 1.055).powf(2.4) }
 }

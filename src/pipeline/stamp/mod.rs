@@ -49,12 +49,6 @@ impl Stamp {
         self.size.pixels() * 4
     }
 
-    /// Width and height of the bitmap.
-    #[must_use]
-    pub const fn size(&self) -> Size {
-        self.size
-    }
-
     /// The pixels of a row from a column on.
     fn row(&self, row: u32, columns: std::ops::Range<u32>) -> &[[u8; 4]] {
         let start = row as usize * self.size.width as usize;

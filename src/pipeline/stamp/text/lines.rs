@@ -8,7 +8,7 @@ use unicode_bidi::BidiInfo;
 use super::Region;
 use super::coverage::zoom;
 use crate::raster::Size;
-use crate::transform::{Align, Bounds, Font, Gravity, Text};
+use crate::transform::{Align, Along, Bounds, Font, Text};
 
 /// A stroke is no wider, whatever the scale: memory grows with it on each side.
 const MAX_STROKE_PIXELS: u32 = 512;
@@ -36,8 +36,9 @@ pub struct Lines {
     pub(super) has_background: bool,
     /// Pixels of the largest glyph's box.
     pub(super) largest_glyph: f64,
-    glyphs: Vec<Glyph>,
-    bounds: Option<Region>,
+    pub(super) glyphs: Vec<Glyph>,
+    /// A region that no glyph leaves; `None` without glyphs.
+    pub(super) bounds: Option<Region>,
 }
 
 /// A line before it has a place: glyphs from its left end on, and its width, in pixels.
@@ -59,9 +60,9 @@ impl Lines {
         let height = metrics.height + metrics.pitch * (lines.len() - 1) as f64;
         let frame = Size::new(side(width + 2.0 * padding), side(height + 2.0 * padding));
         // The frame has whole pixels; what it has too many lies where gravity leaves room.
-        let (left, top) = slack(text.anchor.gravity);
-        let left = padding + left * (f64::from(frame.width) - 2.0 * padding - width);
-        let top = padding + top * (f64::from(frame.height) - 2.0 * padding - height);
+        let gravity = text.anchor.gravity;
+        let left = padding + slack(gravity.horizontally()) * (f64::from(frame.width) - 2.0 * padding - width);
+        let top = padding + slack(gravity.vertically()) * (f64::from(frame.height) - 2.0 * padding - height);
         let mut glyphs = Vec::new();
         for (number, line) in lines.iter().enumerate() {
             let rest = match text.align {
@@ -84,15 +85,6 @@ impl Lines {
         let bounds = boxes.into_iter().reduce(|all, one| all.union(&one));
         let has_background = text.background.is_some();
         Self { frame, pixels, stroke_width, has_background, largest_glyph, glyphs, bounds }
-    }
-
-    pub(super) fn glyphs(&self) -> &[Glyph] {
-        &self.glyphs
-    }
-
-    /// A region that no glyph leaves; `None` without glyphs.
-    pub(super) fn bounds(&self) -> Option<Region> {
-        self.bounds
     }
 }
 
@@ -124,18 +116,12 @@ fn side(length: f64) -> u32 {
     ((length - 1e-6).ceil() as u32).max(1)
 }
 
-/// Which share of what is too much lies left and above.
-const fn slack(gravity: Gravity) -> (f64, f64) {
-    match gravity {
-        Gravity::NorthWest => (0.0, 0.0),
-        Gravity::North => (0.5, 0.0),
-        Gravity::NorthEast => (1.0, 0.0),
-        Gravity::West => (0.0, 0.5),
-        Gravity::Center => (0.5, 0.5),
-        Gravity::East => (1.0, 0.5),
-        Gravity::SouthWest => (0.0, 1.0),
-        Gravity::South => (0.5, 1.0),
-        Gravity::SouthEast => (1.0, 1.0),
+/// Which share of what is too much lies before, on one axis.
+const fn slack(along: Along) -> f64 {
+    match along {
+        Along::Start => 0.0,
+        Along::Middle => 0.5,
+        Along::End => 1.0,
     }
 }
 

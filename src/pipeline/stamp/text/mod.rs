@@ -86,7 +86,7 @@ impl Lines {
     /// What of the frame has ink, or `None` for a text of blanks alone.
     fn inked(&self) -> Option<Region> {
         let margin = i64::from(self.stroke_width);
-        let letters = self.bounds().map(|letters| letters.grown(margin));
+        let letters = self.bounds.map(|letters| letters.grown(margin));
         let frame = Region { left: 0, top: 0, size: self.frame };
         match (letters, self.has_background) {
             (Some(letters), true) => Some(letters.union(&frame)),
@@ -130,7 +130,7 @@ impl Lines {
             return Stamp { frame: self.frame, ..Stamp::empty() };
         };
         let mut letters = Coverage::new(region.grown(self.reach()));
-        for glyph in self.glyphs() {
+        for glyph in &self.glyphs {
             // The library panics where an outline is absurd; such a glyph is not seen.
             let _ = catch_unwind(AssertUnwindSafe(|| letters.add(&outlines.0, glyph, self.pixels)));
         }
