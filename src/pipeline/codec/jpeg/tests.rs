@@ -38,9 +38,12 @@ proptest! {
         first in 0.0..1.0f64,
     ) {
         let factors = [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_1_2, SamplingFactor::F_2_2];
-        let (factor, color) = match factors.get(factor) {
-            Some(&factor) => (factor, ColorType::Rgb),
-            None => (SamplingFactor::F_1_1, ColorType::Luma),
+        // The libraries' inverse transforms differ by 1, which 1.772 Cb and two roundings make 3 in blue; where chroma is
+        // smaller, their triangle filters round differently, too: that is 2 in Cb, and 1 + 2 * 1.772 + 1 in blue.
+        let (factor, color, bound) = match factors.get(factor) {
+            Some(&SamplingFactor::F_1_1) => (SamplingFactor::F_1_1, ColorType::Rgb, 3),
+            Some(&factor) => (factor, ColorType::Rgb, 5),
+            None => (SamplingFactor::F_1_1, ColorType::Luma, 1),
         };
         let source = encoded(width, height, factor, restart, color);
         let structure = structure::read(&source, MAX_SCANS).unwrap();
@@ -51,9 +54,8 @@ proptest! {
         let stride = whole.len() / usize::from(height);
         let expected = &whole[first as usize * stride..];
         prop_assert_eq!(rows.len(), expected.len());
-        // The libraries' inverse transforms differ by 1, which conversion to RGB may double.
         let worst = rows.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
-        prop_assert!(worst <= 4, "{}", worst);
+        prop_assert!(worst <= bound, "{}", worst);
     }
 }
 
