@@ -18,12 +18,14 @@ mod jobs;
 mod keys;
 mod rates;
 mod redis;
+mod shared;
 mod sqlite;
 
 pub use jobs::{Claimed, Jobs, MAX_JOBS};
 pub use keys::{KeyRecord, Keys, Permission, Permissions};
 pub use rates::{Rate, Rates};
 pub use redis::{RedisIndex, RedisUrl};
+pub use shared::{Shared, process_name};
 pub use sqlite::SqliteIndex;
 
 #[cfg(test)]
@@ -44,6 +46,11 @@ pub trait Index: Records + Keys + Jobs {
 
     /// Rates that it counts for several servers, if it does.
     fn shared_rates(&self) -> Option<&dyn Rates> {
+        None
+    }
+
+    /// Where servers of several machines tell each other what they do, if they share this index.
+    fn shared(&self) -> Option<&dyn Shared> {
         None
     }
 }

@@ -26,6 +26,7 @@ mod pool;
 mod rates;
 mod records;
 mod scripts;
+mod shared;
 #[cfg(test)]
 pub(super) mod tests;
 mod url;
@@ -137,6 +138,10 @@ impl Index for RedisIndex {
     }
 
     fn shared_rates(&self) -> Option<&dyn Rates> {
+        Some(self)
+    }
+
+    fn shared(&self) -> Option<&dyn super::Shared> {
         Some(self)
     }
 }

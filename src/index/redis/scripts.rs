@@ -15,6 +15,8 @@ pub(super) const RECORDS: &str = "pixlserv:records";
 pub(super) const TOTALS: &str = "pixlserv:totals";
 pub(super) const JOBS: &str = "pixlserv:jobs";
 pub(super) const RATE: &str = "pixlserv:rate:";
+pub(super) const CLAIMS: &str = "pixlserv:claim:";
+pub(super) const NOTES: &str = "pixlserv:note:";
 
 /// Puts right what redis has forgotten of the generation.
 pub(super) static SETTLE: LazyLock<Script> = script!("lua/generations.lua", "lua/settle.lua");
@@ -40,4 +42,7 @@ pub(super) static SET_PERMISSION: LazyLock<Script> = script!("lua/set_permission
 pub(super) static PUSH_JOB: LazyLock<Script> = script!("lua/push_job.lua");
 pub(super) static CLAIM_JOB: LazyLock<Script> = script!("lua/claim_job.lua");
 pub(super) static END_JOB: LazyLock<Script> = script!("lua/end_job.lua");
+pub(super) static CLAIM: LazyLock<Script> = script!("lua/claim.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!("lua/release.lua");
+pub(super) static TOLD: LazyLock<Script> = script!("lua/told.lua");
 pub(super) static TAKE_RATE: LazyLock<Script> = script!("lua/take_rate.lua");

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::super::{
-    Access, Id, Jobs, Keys, Order, Permission, Permissions, Rate, Record, Records, Totals, conformance,
+    Access, Id, Jobs, Keys, Order, Permission, Permissions, Rate, Record, Records, Shared as _, Totals, conformance,
 };
 use super::*;
 use server::{RedisServer, Storage};
@@ -217,7 +217,18 @@ fn keys_of_another_kind_are_errors() {
     let Some(redis) = Redis::start() else { return };
     let index = redis.open();
     let mut connection = redis.server.connect();
-    for name in ["records", "records-by-id", "records-by-source", "totals", "generations", "purges", "jobs", "rate:a"] {
+    for name in [
+        "records",
+        "records-by-id",
+        "records-by-source",
+        "totals",
+        "generations",
+        "purges",
+        "jobs",
+        "rate:a",
+        "claim:a",
+        "note:a",
+    ] {
         redis::cmd("DEL").arg(format!("pixlserv:{name}")).exec(&mut connection).unwrap();
         redis::cmd("RPUSH").arg(format!("pixlserv:{name}")).arg("of another kind").exec(&mut connection).unwrap();
     }
@@ -243,6 +254,9 @@ fn keys_of_another_kind_are_errors() {
         ("claim_job", index.claim_job(1, 1).map(drop)),
         ("n_jobs", index.n_jobs().map(drop)),
         ("take", index.take("a", rate).map(drop)),
+        ("claim", index.claim("a", "b", Duration::from_secs(1)).map(drop)),
+        ("release", index.release("a", "b")),
+        ("told", index.told("a").map(drop)),
     ] {
         assert!(matches!(error, Err(IndexError::Redis { .. })), "{name}: {error:?}");
     }
@@ -333,6 +347,57 @@ fn rates_are_counted_together() {
     let quick = Rate { interval_us: 1_000, burst: 1 };
     wait("the next is accepted", || index.take("10.0.0.3", quick).unwrap().is_ok());
     wait("the next is accepted", || index.take("10.0.0.3", quick).unwrap().is_ok());
+}
+
+#[test]
+fn claims_are_of_one_until_they_end() {
+    let Some(redis) = Redis::start() else { return };
+    let (index, other) = (redis.open(), redis.open());
+    let long = Duration::from_secs(600);
+    assert!(index.claim("work", "a", long).unwrap() && index.claim("work", "a", long).unwrap());
+    assert!(!other.claim("work", "b", long).unwrap());
+    assert!(other.claim("other-work", "b", long).unwrap(), "work of another name is another's");
+    other.release("work", "b").unwrap();
+    assert!(!other.claim("work", "b", long).unwrap(), "only who has it gives it up");
+    index.release("work", "a").unwrap();
+    assert!(other.claim("work", "b", long).unwrap() && !index.claim("work", "a", long).unwrap());
+    index.release("nobody's", "a").unwrap();
+
+    let left_ms = |name: &str| -> u64 {
+        redis::cmd("PTTL").arg(format!("pixlserv:claim:{name}")).query(&mut redis.server.connect()).unwrap()
+    };
+    assert!((590_000..=600_000).contains(&left_ms("work")), "{}", left_ms("work"));
+    assert!(other.claim("work", "b", 2 * long).unwrap());
+    assert!((1_190_000..=1_200_000).contains(&left_ms("work")), "whoever claims once more has it for longer");
+    assert!(index.claim("short", "a", Duration::ZERO).unwrap(), "as short as can be");
+    wait("it ends by itself", || other.claim("short", "b", Duration::from_millis(100)).unwrap());
+    wait("again", || index.claim("short", "a", long).unwrap());
+    other.release("short", "b").unwrap();
+    assert!(!other.claim("short", "b", long).unwrap(), "what has ended is nobody's to give up");
+}
+
+#[test]
+fn what_is_told_is_told_for_a_while() {
+    let Some(redis) = Redis::start() else { return };
+    let (index, other) = (redis.open(), redis.open());
+    let long = Duration::from_secs(600);
+    assert_eq!(other.told("note").unwrap(), None);
+    index.tell("note", "a text \r\n with all sorts of things: ü", long).unwrap();
+    let (text, left) = other.told("note").unwrap().unwrap();
+    assert_eq!(text, "a text \r\n with all sorts of things: ü");
+    assert!(left <= long && left > long - Duration::from_secs(10), "{left:?}");
+    other.tell("note", "", Duration::from_secs(60)).unwrap();
+    let (text, left) = index.told("note").unwrap().unwrap();
+    assert!(text.is_empty() && left <= Duration::from_secs(60), "the last counts: {text:?} {left:?}");
+    assert_eq!(index.told("another").unwrap(), None);
+    index.tell("short", "text", Duration::from_millis(50)).unwrap();
+    wait("it ends by itself", || other.told("short").unwrap().is_none());
+    redis.server.freeze();
+    let start = Instant::now();
+    let error = index.claim("work", "a", long).unwrap_err();
+    assert!(matches!(error, IndexError::Unreachable { .. }) && start.elapsed() < PROMPT, "{:?}", start.elapsed());
+    wait("the circuit opens", || other.told("note").is_err() && other.tell("note", "", long).is_err());
+    redis.server.thaw();
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
+/// The end of a URL by which no certificate is checked: some who rent out a redis sign theirs themselves.
+const INSECURE: &str = "#insecure";
+
 /// The address of a redis server, with what it takes to be let in.
 #[derive(Clone)]
 pub struct RedisUrl {
@@ -26,6 +29,12 @@ impl RedisUrl {
         let redis = self.info.redis_settings().clone().set_skip_set_lib_name();
         let tcp = self.info.tcp_settings().clone().set_nodelay(true);
         (*self.info).clone().set_redis_settings(redis).set_tcp_settings(tcp)
+    }
+
+    /// Whether the server is believed whatever certificate it has: `#insecure` is at the end.
+    #[must_use]
+    pub fn is_insecure(&self) -> bool {
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { insecure: true, .. })
     }
 
     /// Whether the connection is encrypted.
@@ -61,22 +70,17 @@ impl FromStr for RedisUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_known = text.starts_with("redis://") || text.starts_with("rediss://");
-        // A fragment would switch the check of certificates off; a query would choose what is chosen here.
-        if !is_known || text.contains(['#', '?']) {
-            return Err("must be redis://[user:password@]host:port/database, or rediss:// for TLS; `#` and `?` of a \
-                        password as %23 and %3F");
+        // Of fragments, one has a meaning, and with TLS only; a query would choose what is chosen here.
+        let plain = if text.starts_with("rediss://") { text.strip_suffix(INSECURE).unwrap_or(text) } else { text };
+        if !is_known || plain.contains(['#', '?']) {
+            return Err(
+                "must be redis://[user:password@]host:port/database, or rediss:// for TLS, with #insecure at the \
+                        end to take any certificate; `#` and `?` of a password as %23 and %3F",
+            );
         }
         let info = text.into_connection_info();
         let info = info.map_err(|_| "must have a host, a port up to 65535, and a number as its database")?;
-        let is_checked = match info.addr() {
-            ConnectionAddr::TcpTls { insecure, .. } => !insecure,
-            _ => true,
-        };
-        if is_checked {
-            Ok(Self { info: Box::new(info), text: text.to_owned() })
-        } else {
-            Err("must not leave certificates unchecked")
-        }
+        Ok(Self { info: Box::new(info), text: text.to_owned() })
     }
 }
 
@@ -95,7 +99,10 @@ mod tests {
             let url: RedisUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);
             assert_eq!(url.is_encrypted(), text.starts_with("rediss"));
-            assert!(!format!("{url:?}").contains("hunter"), "{url:?}");
+            assert!(!format!("{url:?}").contains("hunter") && !url.is_insecure(), "{url:?}");
+        }
+        for text in ["rediss://:hunter2@host:1/#insecure", "rediss://host#insecure"] {
+            assert!(text.parse::<RedisUrl>().unwrap().is_insecure(), "{text}");
         }
         assert_eq!(RedisUrl::local(6379), "redis://127.0.0.1:6379/".parse().unwrap());
     }
@@ -109,7 +116,9 @@ mod tests {
             "redis://:hunter2@",
             "redis://:hunter2@host:99999",
             "redis://:hunter2@host/images",
-            "rediss://:hunter2@host/#insecure",
+            "redis://:hunter2@host/#insecure",
+            "rediss://:hunter2@host/#insecure#insecure",
+            "rediss://:hunter2@host/#other",
             "redis://:hunter2@host/?protocol=resp3",
             "unix:/run/redis.sock",
         ] {
