@@ -15,12 +15,12 @@
 //! | [`cli`] | `run`, `check`, `api-key`, `cache`, `transform`; only `main` exits |
 //! | [`config`] | the YAML file and the environment become a `Config` whose every field is valid |
 //! | [`http`] | the front door: one loop for all connections, framing, bounds; routes and headers |
-//! | [`service`] | one line per room; what many wait for is made once, and not before there is room |
+//! | [`service`] | one line per room; what many wait for is made once, also by servers that share an index, and not before there is room |
 //! | [`access`] | may they: API keys, signatures of uploads, rates |
 //! | [`transform`] | what was asked: URL grammar, named transformations, names of sources |
 //! | [`plan`] | exact numbers: which region, which size, which orientation |
 //! | [`pipeline`] | pixels: decode → crop → resize → filter → orient → stamp → encode |
-//! | [`store`] | what is kept: sources, and new ones, on the local disk; answers in the cache |
+//! | [`store`] | what is kept: sources and new ones, on the local disk or in a bucket; answers in the cache, beside them or there |
 //! | [`index`] | what is known of cached answers, keys, and work to be done: in SQLite, or in redis for several servers |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
 //! | [`simd`] | which instruction sets the CPU has; loads and stores of kernels |
@@ -29,11 +29,12 @@
 //!
 //! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` and `simd` import
 //!   nothing of ours. A test reads every `crate::` path and fails on an import against this order.
-//! - Only `http` touches client sockets; only `store` and `index` reach for what is stored.
+//! - Only `http` touches client sockets; only `store` and `index` reach the network: object storages (`store::objects`) and
+//!   redis.
 //! - `transform`, `plan`, `pipeline`, `raster` and `simd` touch no file, socket, clock, environment or log.
 //! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over
 //!   threads.
-//! - The cache fails no request, and writes to the disk by a thread of its own.
+//! - The cache fails no request, and writes by a thread of its own.
 //! - Everything from outside has a bound, and every decode is walled against panics.
 //!
 //! # The three paths
@@ -41,7 +42,7 @@
 //! A request: [`http`] reads and checks a head, `http::routes` parses the URL, [`service::find_image`] looks for the
 //! source, which is enough for a 304; [`service::get_image`] brings the image from the cache, or has its source read, a
 //! plan made and the pipeline run. What is in memory is answered by the loop of [`http`] itself; what has to wait for a
-//! disk is on the *io* threads, pixels are on the *pixels* threads, one per core.
+//! disk or a network is on the *io* threads, pixels are on the *pixels* threads, one per core.
 //!
 //! An upload: `http::routes` asks for the body, which the loop hands over in pieces; `http::multipart` finds the file
 //! in it, and [`service::Upload`] takes that, proves it sound by a whole decode, and gives it a name. What every upload

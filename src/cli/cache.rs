@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use argh::FromArgs;
 
-use super::{describe, index, load, say};
+use super::{describe, index, load, say, storage};
 use crate::config::{Config, IndexChoice};
 use crate::index::Record;
 use crate::store::cache::Shelf;
@@ -15,7 +15,7 @@ use crate::transform::SourcePath;
 #[derive(FromArgs)]
 #[argh(subcommand, name = "cache")]
 pub(super) struct Arguments {
-    /// configuration whose data-path has the cache (default: data)
+    /// configuration of the server; without it, the cache in the folder data, or that of the bucket in the environment
     #[argh(option)]
     config: Option<PathBuf>,
 
@@ -80,13 +80,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 
 /// Nothing is made where no server has ever kept anything: the path is more likely wrong.
 fn open(config: &Config) -> Result<Shelf, String> {
-    if !config.data_path.join("cache").exists() {
+    let bucket = storage::bucket(config)?;
+    if bucket.is_none() && !config.data_path.join("cache").exists() {
         return Err(format!(
             "there is no cache in {} yet; name the configuration of the server with --config, and run from its folder",
             config.data_path.display()
         ));
     }
-    Shelf::open(&config.data_path, index::open(config)?).map_err(|error| describe(&error))
+    Shelf::open(&storage::place(config, bucket.as_ref()), index::open(config)?).map_err(|error| describe(&error))
 }
 
 fn stats(shelf: &Shelf, config: &Config) -> Result<(), String> {
@@ -95,12 +96,11 @@ fn stats(shelf: &Shelf, config: &Config) -> Result<(), String> {
         0 => "none".to_owned(),
         limit => format!("{}, then the {} go", size(limit), config.cache.strategy.describe()),
     };
-    say(format!(
-        "folder    {}\nanswers   {}\nsize      {}\nlimit     {limit}\n",
-        config.data_path.join("cache").display(),
-        totals.records,
-        size(totals.bytes)
-    ))?;
+    let place = match config.storage.0.bucket() {
+        Some(bucket) => format!("bucket    {bucket}, under cache/"),
+        None => format!("folder    {}", config.data_path.join("cache").display()),
+    };
+    say(format!("{place}\nanswers   {}\nsize      {}\nlimit     {limit}\n", totals.records, size(totals.bytes)))?;
     // Redis numbers purges by their time.
     if config.index.0 == IndexChoice::Embedded { say(format!("purges    {}\n", shelf.generation())) } else { Ok(()) }
 }

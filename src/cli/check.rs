@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use super::{accept, level, load, say};
+use super::{accept, level, load, say, storage};
 
 /// Validate a configuration and explain it.
 #[derive(FromArgs)]
@@ -19,5 +19,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let config = load(Some(&arguments.config))?;
     say(format!("{}\n", config.explain()))?;
     level()?;
-    accept(&config)
+    accept(&config)?;
+    storage::bucket(&config).map(drop)
 }

@@ -6,6 +6,7 @@ mod check;
 mod index;
 mod log;
 mod run;
+mod storage;
 mod transform;
 
 use std::ffi::OsString;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, StorageChoice};
 use crate::service::chain as describe;
 use crate::simd::Level;
 
@@ -115,6 +116,9 @@ fn accept(config: &Config) -> Result<(), String> {
 
 /// What the server keeps for itself must not be reachable as an image, and images must not be taken for the cache.
 fn overlap(config: &Config) -> Option<String> {
+    if config.storage.0 != StorageChoice::Local {
+        return None;
+    }
     let (images, data) = (settled(&config.local_path), settled(&config.data_path));
     let shown = |path: &Path| path.display().to_string();
     if data.starts_with(&images) {

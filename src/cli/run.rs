@@ -9,21 +9,21 @@ use argh::FromArgs;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{accept, describe, index, level, load, log};
+use super::{accept, describe, index, level, load, log, storage};
 use crate::access::Access;
 #[cfg(feature = "tiny_http")]
 use crate::config::Loop;
-use crate::config::{Config, ListenAddress, Origin};
+use crate::config::{Config, ListenAddress, Origin, StorageChoice};
 use crate::http::routes::{self, Cors, Site};
 use crate::http::{self, Handlers, Limits, Listener, Stop};
 use crate::index::Index;
 use crate::pipeline;
 use crate::service::{
-    self, Cache, Counts, Eager, EagerWorker, GateLimits, Readiness, Service, Stamps, Storing, Workshop,
+    self, Cache, Counts, Eager, EagerWorker, GateLimits, Readiness, Service, Stamps, Storing, Turns, Workshop,
 };
 use crate::simd::Level;
-use crate::store::LocalStorage;
 use crate::store::cache::{CacheOptions, VariantCache};
+use crate::store::objects::Objects;
 
 /// How much of the processor pixels leave to those who only have to send what is there. At 5, a third of an equal share
 /// where both want all of it.
@@ -34,6 +34,10 @@ const READ_AHEAD: usize = 4;
 const SOURCE_SHARE: u64 = 4;
 /// Stamps that are kept, this part.
 const STAMP_SHARE: u64 = 8;
+/// Threads that wait for object storages, at least.
+const MIN_NETWORK_THREADS: usize = 32;
+/// Uploads that are stored in a bucket at once.
+const STORING_THREADS: usize = 16;
 /// What a multipart upload has beside its file, at most.
 const FORM_BYTES: u64 = 64 << 10;
 /// Time for the last writes of the cache, also where requests have none.
@@ -65,11 +69,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let threads_failed = |error| format!("cannot start threads: {error}");
     let io = Arc::new(service::threads("io", io_threads(&config), 0).map_err(threads_failed)?);
     let index = index::open(&config)?;
-    let (service, eager) = service(&config, level, &io, &index)?;
+    let bucket = storage::bucket(&config)?;
+    if let Some(bucket) = &bucket {
+        storage::verify(&config, &**bucket)?;
+    }
+    let (service, eager) = service(&config, level, &io, (&index, bucket.as_ref()))?;
     let service = Arc::new(service);
     for (name, transformation) in &service.catalog.named {
         // It may come later.
-        if let Err(error) = Stamps::look_for_watermarks(&service.storage, transformation) {
+        if let Err(error) = Stamps::look_for_watermarks(&*service.storage, transformation) {
             tracing::warn!("transformation {} is answered 500: {}", name.as_str(), describe(&error));
         }
     }
@@ -117,12 +125,19 @@ fn service(
     config: &Config,
     level: Level,
     io: &Arc<rayon::ThreadPool>,
-    index: &Arc<dyn Index>,
+    (index, bucket): (&Arc<dyn Index>, Option<&Arc<dyn Objects>>),
 ) -> Result<(Service, EagerWorker), String> {
     let n_workers = workers(config);
     let pixels = service::threads("pixels", n_workers, PIXEL_NICENESS);
     let pixels = pixels.map_err(|error| format!("cannot start threads: {error}"))?;
     let max_wait = seconds(config.front_door.queue_timeout_s);
+    let storing = match bucket {
+        None => Arc::clone(io),
+        Some(_) => {
+            let threads = service::threads("storing", STORING_THREADS, 0);
+            Arc::new(threads.map_err(|error| format!("cannot start threads: {error}"))?)
+        }
+    };
     let bytes = config.work.memory_bytes;
     let reading = GateLimits {
         places: n_workers * READ_AHEAD,
@@ -136,15 +151,16 @@ fn service(
     let service = Service {
         access: Access::new(index, config.authorisation, config.throttling_rate),
         catalog: config.catalog.clone(),
-        storage: LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?,
+        storage: storage::open(config, bucket, index)?,
         stamps: Stamps::new(bytes / STAMP_SHARE),
         level,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
         jpeg_quality: config.jpeg_quality,
         max_age_s: config.max_age_s,
-        cache: cache(config, index)?,
-        workshop: Workshop::new(Arc::clone(io), pixels, reading, drawing),
+        cache: cache(config, (index, bucket))?,
+        workshop: Workshop::new((Arc::clone(io), storing), pixels, reading, drawing),
         upload: config.upload,
+        turns: Turns::new(Arc::clone(index)).map_err(|error| format!("cannot start a thread: {error}"))?,
         storing: Storing::default(),
         eager,
         counts: Counts::default(),
@@ -171,16 +187,13 @@ fn cors(config: &Config) -> Cors {
     }
 }
 
-fn cache(config: &Config, index: &Arc<dyn Index>) -> Result<Cache, String> {
+fn cache(config: &Config, (index, bucket): (&Arc<dyn Index>, Option<&Arc<dyn Objects>>)) -> Result<Cache, String> {
     if !config.cache.is_enabled {
         return Ok(Cache::none());
     }
-    let options = CacheOptions {
-        limit_bytes: config.cache.limit_bytes,
-        strategy: config.cache.strategy,
-        fsync: config.cache.fsync,
-    };
-    let disk = VariantCache::open(&config.data_path, Arc::clone(index), options).map_err(|error| describe(&error))?;
+    let options = CacheOptions { limit_bytes: config.cache.limit_bytes, strategy: config.cache.strategy };
+    let place = storage::place(config, bucket);
+    let disk = VariantCache::open(&place, Arc::clone(index), options).map_err(|error| describe(&error))?;
     Ok(Cache::new(Arc::new(disk), config.cache.memory_bytes))
 }
 
@@ -192,8 +205,11 @@ fn workers(config: &Config) -> usize {
 }
 
 fn io_threads(config: &Config) -> usize {
+    let n_cores = thread::available_parallelism().map_or(1, usize::from);
     match config.work.io_threads {
-        0 => 2 * thread::available_parallelism().map_or(1, usize::from) + 2,
+        0 if config.storage.0 == StorageChoice::Local => 2 * n_cores + 2,
+        // A network answers later than a disk.
+        0 => MIN_NETWORK_THREADS.max(8 * n_cores),
         n_threads => n_threads as usize,
     }
 }

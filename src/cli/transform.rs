@@ -9,10 +9,9 @@ use crate::config::{Config, Environment};
 use crate::pipeline::{self, Limits, codec};
 use crate::plan::Plan;
 use crate::service::{MarkFiles, Stamps};
-use crate::store::LocalStorage;
 use crate::transform::{Catalog, Rules, Spec, Task};
 
-use super::{STANDARD_STREAM, describe, level, say};
+use super::{STANDARD_STREAM, describe, index, level, say, storage};
 
 /// Transform one image without a server.
 #[derive(FromArgs)]
@@ -67,9 +66,13 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
         let drawn = pipeline::run(level, source, &plan, pipeline::no_stamps);
         return Ok(drawn.map_err(|error| describe(&error))?.bytes);
     }
-    let storage = LocalStorage::open(&config.local_path).map_err(|error| error.to_string())?;
+    let bucket = storage::bucket(config)?;
+    let storage = match bucket {
+        None => storage::local(config)?,
+        Some(objects) => storage::in_bucket(config, &objects, &index::open(config)?)?,
+    };
     let stamps = Stamps::new(0);
-    let gathered = stamps.gather(&mut MarkFiles::new(&storage, limits), &transformation, scale, &plan);
+    let gathered = stamps.gather(&mut MarkFiles::new(&*storage, limits), &transformation, scale, &plan);
     let mut gathered = gathered.map_err(|error| describe(&error))?;
     let drawn = pipeline::run(level, source, &plan, |number| stamps.make(&mut gathered, number));
     Ok(drawn.map_err(|error| describe(&error))?.bytes)

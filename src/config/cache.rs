@@ -14,6 +14,8 @@ pub struct Cache {
     pub strategy: Strategy,
     /// Bytes of hot answers in memory.
     pub memory_bytes: u64,
+    /// Bytes of sources from object storage that are kept on the local disk; 0 for none.
+    pub source_limit_bytes: u64,
     /// Seconds until a source in object storage is looked at again.
     pub revalidate_s: u32,
     /// Whether an answer is on the disk itself before it counts as kept.
@@ -29,6 +31,7 @@ impl Default for Cache {
             limit_bytes: 0,
             strategy: Strategy::default(),
             memory_bytes: 64 << 20,
+            source_limit_bytes: 1 << 30,
             revalidate_s: 60,
             fsync: false,
             x_accel_redirect: None,

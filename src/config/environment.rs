@@ -8,8 +8,11 @@ use std::path::Path;
 use super::error::ConfigError;
 use super::network::{ListenAddress, parse_bare_host, parse_port};
 use crate::index::RedisUrl;
+use crate::store::objects::{GcsOptions, S3Options};
 
 const DEFAULT_PORT: u16 = 3000;
+/// The Go server's.
+const DEFAULT_S3_REGION: &str = "eu-west-1";
 
 /// The variables that matter; empty ones count as unset.
 #[derive(Clone, Debug, Default)]
@@ -53,11 +56,30 @@ const OTHERS: [&str; 9] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageChoice {
     /// Amazon S3 or a compatible server.
-    S3,
+    S3(S3Options),
     /// Google Cloud Storage.
-    Gcs,
+    Gcs(GcsOptions),
     /// The folder `local-path`.
     Local,
+}
+
+impl StorageChoice {
+    /// Name and place of the bucket; `None` if images are on the local disk.
+    #[must_use]
+    pub fn bucket(&self) -> Option<String> {
+        let (bucket, place) = match self {
+            Self::Local => return None,
+            Self::S3(S3Options { bucket, endpoint: Some(endpoint), .. }) => {
+                (bucket, format!("the S3 server at {}", shown(endpoint)))
+            }
+            Self::S3(S3Options { bucket, region, .. }) => (bucket, format!("Amazon S3 in {region}")),
+            Self::Gcs(GcsOptions { bucket, endpoint: Some(endpoint), .. }) => {
+                (bucket, format!("the Google Cloud Storage at {}", shown(endpoint)))
+            }
+            Self::Gcs(GcsOptions { bucket, .. }) => (bucket, "Google Cloud Storage".to_owned()),
+        };
+        Some(format!("{bucket} of {place}"))
+    }
 }
 
 /// Where keys and cache records are kept, and why.
@@ -107,12 +129,15 @@ impl Environment {
     /// The storage that the variables select, and a sentence that says why.
     #[must_use]
     pub fn storage(&self, local_path: &Path) -> (StorageChoice, String) {
-        for (choice, service, names) in
-            [(StorageChoice::S3, "Amazon S3", S3), (StorageChoice::Gcs, "Google Cloud Storage", GCS)]
-        {
-            if self.missing(names).is_empty() {
-                return (choice, format!("{service}, because {}, {} and {} are set", names[0], names[1], names[2]));
-            }
+        let in_bucket = |choice: StorageChoice, [a, b, c]: [&str; 3]| {
+            let reason = format!("bucket {}, because {a}, {b} and {c} are set", choice.bucket().unwrap_or_default());
+            (choice, reason)
+        };
+        if let Some(options) = self.s3() {
+            return in_bucket(StorageChoice::S3(options), S3);
+        }
+        if let Some(options) = self.gcs() {
+            return in_bucket(StorageChoice::Gcs(options), GCS);
         }
         let partly = [S3, GCS].into_iter().find(|names| self.missing(*names).len() < names.len());
         let reason = match partly {
@@ -122,6 +147,28 @@ impl Environment {
         (StorageChoice::Local, format!("local disk at {}, because {reason}", local_path.display()))
     }
 
+    fn s3(&self) -> Option<S3Options> {
+        let [access_key_id, secret_access_key, bucket] = S3.map(|name| self.get(name).map(str::to_owned));
+        Some(S3Options {
+            region: self.get("PIXLSERV_S3_REGION").unwrap_or(DEFAULT_S3_REGION).to_owned(),
+            endpoint: self.get("PIXLSERV_S3_ENDPOINT").map(str::to_owned),
+            bucket: bucket?,
+            access_key_id: access_key_id?,
+            secret_access_key: secret_access_key?,
+        })
+    }
+
+    fn gcs(&self) -> Option<GcsOptions> {
+        let [issuer, key, bucket] = GCS.map(|name| self.get(name).map(str::to_owned));
+        Some(GcsOptions {
+            issuer: issuer?,
+            key: key?,
+            bucket: bucket?,
+            endpoint: self.get("PIXLSERV_GCS_ENDPOINT").map(str::to_owned),
+            token_url: self.get("PIXLSERV_GCS_TOKEN_URL").map(str::to_owned),
+        })
+    }
+
     /// The index that the variables select, and a sentence that says why.
     /// # Errors
     /// If a variable of redis cannot be meant so.
@@ -129,7 +176,8 @@ impl Environment {
         let wrong = |variable, message: &str| ConfigError::Environment { variable, message: message.to_owned() };
         if let Some(url) = self.get("PIXLSERV_REDIS_URL") {
             let url: RedisUrl = url.parse().map_err(|message| wrong("PIXLSERV_REDIS_URL", message))?;
-            let reason = format!("redis at {url}, because PIXLSERV_REDIS_URL is set");
+            let unchecked = if url.is_insecure() { " with any certificate (#insecure)" } else { "" };
+            let reason = format!("redis at {url}{unchecked}, because PIXLSERV_REDIS_URL is set");
             return Ok((IndexChoice::Redis(url), reason));
         }
         if let Some(port) = self.get("PIXLSERV_REDIS_PORT") {
@@ -164,6 +212,14 @@ impl Environment {
     }
 }
 
+/// An address as it may be shown: what stands before an `@` may be a password.
+fn shown(endpoint: &str) -> String {
+    match endpoint.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => endpoint.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,8 +238,30 @@ mod tests {
         let none = "local disk at images, because no variables of Amazon S3 or Google Cloud Storage are set";
         check_storage(&[], StorageChoice::Local, none);
         let s3 = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("PIXLSERV_S3_BUCKET", "c")];
-        let reason = "Amazon S3, because AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and PIXLSERV_S3_BUCKET are set";
-        check_storage(&s3, StorageChoice::S3, reason);
+        let mut options = S3Options {
+            region: "eu-west-1".to_owned(),
+            endpoint: None,
+            bucket: "c".to_owned(),
+            access_key_id: "a".to_owned(),
+            secret_access_key: "b".to_owned(),
+        };
+        let because = "because AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and PIXLSERV_S3_BUCKET are set";
+        let reason = format!("bucket c of Amazon S3 in eu-west-1, {because}");
+        check_storage(&s3, StorageChoice::S3(options.clone()), &reason);
+        let other = [("PIXLSERV_S3_REGION", "x"), ("PIXLSERV_S3_ENDPOINT", "http://h:1")];
+        (options.region, options.endpoint) = ("x".to_owned(), Some("http://h:1".to_owned()));
+        let reason = format!("bucket c of the S3 server at http://h:1, {because}");
+        check_storage(&[&s3[..], &other[..]].concat(), StorageChoice::S3(options), &reason);
+        let gcs = [("GCS_ISS", "a"), ("GCS_KEY", "b"), ("PIXLSERV_GCS_BUCKET", "c")];
+        let options = GcsOptions {
+            issuer: "a".to_owned(),
+            key: "b".to_owned(),
+            bucket: "c".to_owned(),
+            endpoint: None,
+            token_url: None,
+        };
+        let reason = "bucket c of Google Cloud Storage, because GCS_ISS, GCS_KEY and PIXLSERV_GCS_BUCKET are set";
+        check_storage(&gcs, StorageChoice::Gcs(options), reason);
         let partly = "local disk at images, because PIXLSERV_S3_BUCKET not set, though others of its group are";
         check_storage(&s3[..2], StorageChoice::Local, partly);
     }

@@ -12,6 +12,7 @@ impl Config {
         let mut line = |name: &str, value: &dyn Display| push_line(&mut text, name, value);
         let rules = &self.catalog.rules;
         line("storage", &self.storage.1);
+        line("storage-timeout", &format!("{} s", self.storage_timeout_s));
         line("index", &self.index.1);
         line("listen", &list(self.listen.iter().map(ToString::to_string).collect()));
         line("allow-custom-transformations", &yes(rules.allow_custom));
@@ -30,8 +31,6 @@ impl Config {
                 push_line(&mut text, &name, &value);
             }
         }
-        text.push_str("\nread and checked, but not supported yet:\n");
-        push_line(&mut text, "cache.revalidate", &format!("{} s", self.cache.revalidate_s));
         text
     }
 
@@ -42,6 +41,8 @@ impl Config {
         line("cache.limit", &bytes_or_none(self.cache.limit_bytes));
         line("cache.strategy", &format!("{:?}", self.cache.strategy).to_uppercase());
         line("cache.memory", &format!("{} bytes", self.cache.memory_bytes));
+        line("cache.source-limit", &format!("{} bytes", self.cache.source_limit_bytes));
+        line("cache.revalidate", &format!("{} s", self.cache.revalidate_s));
         line("cache.fsync", &yes(self.cache.fsync));
         line("cache.x-accel-redirect", &self.cache.x_accel_redirect.as_ref().map_or("No", UrlFolder::as_str));
     }
@@ -97,8 +98,11 @@ impl Config {
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        if self.storage.0 != StorageChoice::Local {
-            sentences.push(format!("not supported yet: {}; unset one of them to use local disk", self.storage.1));
+        if self.storage.0 != StorageChoice::Local && self.cache.x_accel_redirect.is_some() {
+            sentences.push(format!(
+                "cache.x-accel-redirect needs local disk, where nginx finds the files of the cache; they are in {}",
+                self.storage.1
+            ));
         }
         sentences
     }

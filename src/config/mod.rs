@@ -53,6 +53,8 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Where images are, and why there.
     pub storage: (StorageChoice, String),
+    /// Seconds that an object storage may take to answer.
+    pub storage_timeout_s: u32,
     /// Where keys and cache records are, and why there.
     pub index: (IndexChoice, String),
     /// Bounds of the front door.
@@ -255,6 +257,7 @@ impl Config {
             max_age_s: number(file.max_age, 86_400),
             storage: environment.storage(&local_path),
             local_path,
+            storage_timeout_s: number(file.storage_timeout, 5),
             data_path: file.data_path.map_or_else(|| PathBuf::from("data"), |path| path.0),
             listen: match file.listen {
                 Some(addresses) if addresses.0.is_empty() => {
@@ -337,6 +340,7 @@ fn cache_of(section: CacheSection) -> Cache {
         limit_bytes: number(section.limit, default.limit_bytes),
         strategy: section.strategy.map_or(default.strategy, |strategy| strategy.0),
         memory_bytes: number(section.memory, default.memory_bytes),
+        source_limit_bytes: number(section.source_limit, default.source_limit_bytes),
         revalidate_s: number(section.revalidate, default.revalidate_s),
         fsync: flag(section.fsync, default.fsync),
         x_accel_redirect: section.x_accel_redirect.map(|folder| folder.0),

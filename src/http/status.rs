@@ -27,7 +27,10 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Store(StoreError::NotFound(_)) => (StatusCode::NOT_FOUND, error.to_string()),
         ServiceError::Store(StoreError::TooLarge { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
         ServiceError::Store(StoreError::Full { .. }) => internal(StatusCode::INSUFFICIENT_STORAGE, "storage full"),
-        ServiceError::Store(StoreError::Backend { .. }) => internal(StatusCode::BAD_GATEWAY, "storage unavailable"),
+        ServiceError::Store(StoreError::Backend { .. } | StoreError::Folder(_) | StoreError::Away { .. }) => {
+            internal(StatusCode::BAD_GATEWAY, "storage unavailable")
+        }
+        ServiceError::Store(StoreError::TooSlow { .. }) => internal(StatusCode::GATEWAY_TIMEOUT, "storage too slow"),
         ServiceError::Decode(DecodeError::Unsupported(_)) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()),
         ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::flights::Lead;
 use super::hot::{Hot, HotImage};
+use super::turns::Turn;
 use super::{Answer, Image, Made, Origin, now_us};
 use crate::store::cache::{Fill, Purge, Purges, VariantCache, file_name};
 use crate::transform::{SourcePath, VariantId};
@@ -148,14 +149,14 @@ impl Cache {
         Remembered { hot, fill }
     }
 
-    /// Keeps an answer on disk, and `lead` until it is there, or cannot be.
-    pub(super) fn write(&self, remembered: Remembered, lead: MakeLead) {
+    /// Keeps an answer on disk, and `leads` until it is there, or cannot be: one for this server, one for all.
+    pub(super) fn write(&self, remembered: Remembered, leads: (MakeLead, Turn)) {
         let Remembered { hot, fill } = remembered;
         let done = move |is_kept| {
             if let Some(hot) = hot.filter(|_| is_kept) {
                 hot.set_on_disk();
             }
-            drop(lead);
+            drop(leads);
         };
         if let Some(disk) = &self.disk {
             disk.keep(fill, Box::new(done));

@@ -12,6 +12,7 @@ use rustix::thread::gettid;
 use super::cache::MakeLead;
 use super::flights::Flights;
 use super::gate::{Busy, Gate, GateLimits, Ticket};
+use super::turns::Turn;
 use super::{Answer, Gathered, Image, Made, MadeImage, MarkFiles, Origin, Service, ServiceError, StoreError};
 use crate::pipeline::{self, Encoded, codec};
 use crate::plan::Plan;
@@ -26,6 +27,8 @@ const READ_TRIES: usize = 3;
 pub struct Workshop {
     /// Threads that may wait for disks and networks.
     pub(super) io: Arc<ThreadPool>,
+    /// Threads that store uploads: those that wait for a network are others than `io`, so that nobody waits for them.
+    pub(super) storing: Arc<ThreadPool>,
     /// Threads that decode, resize and encode.
     pixels: Arc<ThreadPool>,
     /// In front of reading: bounds the sources in memory.
@@ -38,9 +41,14 @@ pub struct Workshop {
 impl Workshop {
     /// A workshop with a bound on what waits, in number and in bytes.
     #[must_use]
-    pub fn new(io: Arc<ThreadPool>, pixels: ThreadPool, reading: GateLimits, drawing: GateLimits) -> Self {
+    pub fn new(
+        (io, storing): (Arc<ThreadPool>, Arc<ThreadPool>),
+        pixels: ThreadPool,
+        reading: GateLimits,
+        drawing: GateLimits,
+    ) -> Self {
         let (reading, drawing) = (Gate::new(reading), Gate::new(drawing));
-        Self { io, pixels: Arc::new(pixels), reading, drawing, flights: Flights::new() }
+        Self { io, storing, pixels: Arc::new(pixels), reading, drawing, flights: Flights::new() }
     }
 
     /// Has a file of so many bytes read, once there is room for it; or `work` is told that there is none, wherever that
@@ -99,6 +107,7 @@ pub(super) struct Job {
 pub(super) struct Wanted {
     pub(super) answer: Answer,
     pub(super) lead: MakeLead,
+    pub(super) turn: Turn,
 }
 
 /// What is to be done with a source.
@@ -146,7 +155,7 @@ impl Job {
     fn prepare(&mut self, source: &[u8]) -> Option<Prepared> {
         let header = codec::probe(source, self.service.limits);
         let service = Arc::clone(&self.service);
-        let mut files = MarkFiles::new(&service.storage, service.limits);
+        let mut files = MarkFiles::new(&*service.storage, service.limits);
         let (mut plans, mut all_gathered) = (Vec::new(), Vec::new());
         let (mut held_bytes, mut output_bytes) = (0, 0);
         for mut wanted in mem::take(&mut self.wanted) {
@@ -197,7 +206,7 @@ impl Job {
             Err(error) => return self.fail(error.into()),
         };
         let image = Image { format, bytes: Arc::new(source) };
-        for Wanted { answer, lead } in mem::take(&mut self.wanted) {
+        for Wanted { answer, lead, .. } in mem::take(&mut self.wanted) {
             // For the disk it is there already.
             self.service.cache.remember(&answer, &image, self.generation);
             lead.end(Ok(made(&answer, image.clone())));
@@ -256,7 +265,7 @@ impl Job {
 
 /// Tells who waits, and keeps the answer.
 fn give(service: &Service, wanted: Wanted, encoded: Encoded, generation: u64) {
-    let Wanted { answer, mut lead } = wanted;
+    let Wanted { answer, mut lead, turn } = wanted;
     let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
     if !service.cache.keeps() {
         return lead.end(Ok(made(&answer, image)));
@@ -264,7 +273,7 @@ fn give(service: &Service, wanted: Wanted, encoded: Encoded, generation: u64) {
     // Who asks once the answer is told finds it in memory.
     let remembered = service.cache.remember(&answer, &image, generation);
     lead.tell(Ok(made(&answer, image)));
-    service.cache.write(remembered, lead);
+    service.cache.write(remembered, (lead, turn));
 }
 
 fn made(answer: &Answer, image: Image) -> Arc<MadeImage> {

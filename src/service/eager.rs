@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::cold::{Job, Wanted};
 use super::stamps::Mark;
+use super::turns::Turn;
 use super::{Answer, Made, MarkError, Service, ServiceError, State, StoreError, now_us};
 use crate::index::Index;
 use crate::store::Found;
@@ -204,7 +205,7 @@ impl EagerWorker {
             let waiter = move |made: Made, _| tally.count(id, &made, &events);
             let interrupted = Err(Arc::new(ServiceError::Interrupted));
             let lead = service.workshop.flights.join((id, generation), interrupted, waiter)?;
-            Some(Wanted { answer, lead })
+            Some(Wanted { turn: Turn::free(), answer, lead })
         });
         let wanted: Vec<Wanted> = wanted.collect();
         // All of it may be under way for others already.
@@ -304,7 +305,7 @@ impl Service {
         let last_purge = self.cache.last_purge(&source);
         let mut answers = Vec::new();
         for transformation in self.eager_transformations() {
-            let marks = match Mark::find_all(&self.storage, transformation, 1) {
+            let marks = match Mark::find_all(&*self.storage, transformation, 1) {
                 Ok(marks) => marks,
                 Err(error) if may_succeed_later(&error) => return Err(error),
                 Err(error) => {

@@ -14,6 +14,7 @@ mod hot;
 mod ready;
 mod stamps;
 mod storing;
+mod turns;
 mod upload;
 
 use std::fmt;
@@ -28,11 +29,13 @@ use crate::plan::JpegQuality;
 use crate::raster::Format;
 use crate::simd::Level;
 use crate::store::cache::Purge;
-use crate::store::{Found, LocalStorage};
+use crate::store::{Found, Storage};
 use crate::transform::{Catalog, SourcePath, SourceVersion, Spec, Task, Variant, VariantId};
+use cache::MakeLead;
 use cold::{Job, Wanted};
 use flights::Role;
 use stamps::Mark;
+use turns::Turn;
 
 pub use cache::Cache;
 pub use cold::{Workshop, threads};
@@ -42,6 +45,7 @@ pub use gate::GateLimits;
 pub use ready::Readiness;
 pub use stamps::{Gathered, MarkFiles, Stamps};
 pub use storing::Storing;
+pub use turns::Turns;
 pub use upload::{Upload, UploadError, Uploaded};
 
 /// Everything that answers are made with; shared by all requests.
@@ -52,7 +56,7 @@ pub struct Service {
     /// What may be asked for.
     pub catalog: Catalog,
     /// Where sources are.
-    pub storage: LocalStorage,
+    pub storage: Arc<dyn Storage>,
     /// Watermarks and texts.
     pub stamps: Stamps,
     /// Which instructions pixels are worked on with.
@@ -69,6 +73,8 @@ pub struct Service {
     pub workshop: Workshop,
     /// What an upload may be.
     pub upload: config::Upload,
+    /// Who makes an image, where several servers could.
+    pub turns: Turns,
     /// Uploads on their way into the storage.
     pub storing: Storing,
     /// What is made of uploads without being asked for.
@@ -172,7 +178,7 @@ pub fn find_image(service: &Service, request: &ImageRequest) -> Result<Answer, S
     let last_purge = service.cache.last_purge(&request.source);
     let marks = match &task {
         Task::Original => Vec::new(),
-        Task::Transform(transformation, scale) => Mark::find_all(&service.storage, transformation, *scale)?,
+        Task::Transform(transformation, scale) => Mark::find_all(&*service.storage, transformation, *scale)?,
     };
     Ok(Answer::new(service, task, &request.source, State { version, modified, last_purge, marks }))
 }
@@ -186,7 +192,7 @@ pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<A
     let last_purge = service.cache.last_purge_at_once(&request.source)?;
     let marks = match &task {
         Task::Original => Vec::new(),
-        Task::Transform(transformation, scale) => Mark::find_all_at_once(&service.storage, transformation, *scale)?,
+        Task::Transform(transformation, scale) => Mark::find_all_at_once(&*service.storage, transformation, *scale)?,
     };
     Some(Answer::new(service, task, &request.source, State { version, modified, last_purge, marks }))
 }
@@ -242,13 +248,42 @@ pub fn get_image(
     let Some(lead) = service.workshop.flights.join(key, interrupted, waiter) else {
         return;
     };
-    match service.cache.get(&answer, generation) {
-        Some((image, origin)) => {
-            let (tag, modified) = (answer.tag, answer.modified);
-            lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
-        }
-        None => Job { service: Arc::clone(service), wanted: vec![Wanted { answer, lead }], generation }.start(),
+    if let Some(found) = service.cache.get(&answer, generation) {
+        return end(lead, answer, found);
     }
+    if matches!(answer.task, Task::Original) || !service.cache.keeps() {
+        // It is in the storage already, for all servers; or others could not find what this one makes.
+        return make(service, Wanted { answer, lead, turn: Turn::free() }, generation);
+    }
+    match service.turns.now(answer.id) {
+        Some(turn) => make_unless_made(service, Wanted { answer, lead, turn }, generation),
+        None => {
+            let waiting = Arc::clone(service);
+            service.turns.wait(answer.id, move |turn| {
+                let io = Arc::clone(&waiting.workshop.io);
+                io.spawn_fifo(move || make_unless_made(&waiting, Wanted { answer, lead, turn }, generation));
+            });
+        }
+    }
+}
+
+/// Another server may have made it before it was this one's turn.
+fn make_unless_made(service: &Arc<Service>, wanted: Wanted, generation: u64) {
+    let Wanted { answer, turn, .. } = &wanted;
+    let is_made = turn.is_claimed() && service.cache.is_on_disk(&answer.id);
+    match if is_made { service.cache.get(answer, generation) } else { None } {
+        Some(found) => end(wanted.lead, wanted.answer, found),
+        None => make(service, wanted, generation),
+    }
+}
+
+fn end(lead: MakeLead, answer: Answer, (image, origin): (Image, Origin)) {
+    let Answer { tag, modified, .. } = answer;
+    lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
+}
+
+fn make(service: &Arc<Service>, wanted: Wanted, generation: u64) {
+    Job { service: Arc::clone(service), wanted: vec![wanted], generation }.start();
 }
 
 impl Service {

@@ -60,6 +60,6 @@ fn watch(service: &Weak<Service>, readiness: &Weak<Readiness>) {
 }
 
 fn check(service: &Service) -> Result<(), String> {
-    service.storage.check().map_err(|error| format!("storage: {error}"))?;
+    service.storage.check().map_err(|error| format!("storage: {}", super::chain(&error)))?;
     service.access.check().map_err(|error| format!("index: {}", super::chain(&error)))
 }

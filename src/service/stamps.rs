@@ -16,7 +16,7 @@ use crate::pipeline::stamp::{self, Lines, Outlines, Stamp};
 use crate::pipeline::{Limits, probe};
 use crate::plan::{MarkPlan, Placement, Plan};
 use crate::raster::{Header, Point, Size};
-use crate::store::{Found, LocalStorage};
+use crate::store::{Found, Storage};
 use crate::transform::{Font, Opacity, SourcePath, SourceVersion, Text, Transformation, Watermark};
 
 /// What a stamp takes beside its pixels.
@@ -123,7 +123,7 @@ enum Recipe {
 
 /// The files of watermarks that one job needs; each is read once.
 pub struct MarkFiles<'a> {
-    storage: &'a LocalStorage,
+    storage: &'a dyn Storage,
     limits: Limits,
     contents: HashMap<(SourcePath, SourceVersion), Arc<Vec<u8>>>,
 }
@@ -131,7 +131,7 @@ pub struct MarkFiles<'a> {
 impl<'a> MarkFiles<'a> {
     /// Files of a storage, as large as `limits` allow.
     #[must_use]
-    pub fn new(storage: &'a LocalStorage, limits: Limits) -> Self {
+    pub fn new(storage: &'a dyn Storage, limits: Limits) -> Self {
         Self { storage, limits, contents: HashMap::new() }
     }
 
@@ -165,7 +165,7 @@ impl Stamps {
     /// Looks for the watermarks of a transformation.
     /// # Errors
     /// If one of them is not there, or the storage fails.
-    pub fn look_for_watermarks(storage: &LocalStorage, transformation: &Transformation) -> Result<(), ServiceError> {
+    pub fn look_for_watermarks(storage: &dyn Storage, transformation: &Transformation) -> Result<(), ServiceError> {
         Mark::find_all(storage, transformation, 1).map(drop)
     }
 
@@ -315,7 +315,7 @@ impl Mark {
     /// # Errors
     /// If one of them is not there, or the storage fails.
     pub(super) fn find_all(
-        storage: &LocalStorage,
+        storage: &dyn Storage,
         transformation: &Transformation,
         scale: u32,
     ) -> Result<Vec<Self>, ServiceError> {
@@ -328,7 +328,7 @@ impl Mark {
 
     /// The same without waiting for a disk; `None` if that would be needed, or one of them is not there.
     pub(super) fn find_all_at_once(
-        storage: &LocalStorage,
+        storage: &dyn Storage,
         transformation: &Transformation,
         scale: u32,
     ) -> Option<Vec<Self>> {
@@ -349,7 +349,7 @@ impl Mark {
 }
 
 /// A watermark for a scale: `mark@2x.png` if there is one, else `mark.png`, to be enlarged.
-fn find(storage: &LocalStorage, source: &SourcePath, scale: u32) -> Result<(Mark, Found), StoreError> {
+fn find(storage: &dyn Storage, source: &SourcePath, scale: u32) -> Result<(Mark, Found), StoreError> {
     if let Some(scaled) = source.at_scale(scale) {
         match storage.find(&scaled) {
             Ok(found) => return Ok((Mark::new(scaled, &found, 1), found)),

@@ -10,7 +10,17 @@ pub struct Storing(Arc<()>);
 
 /// One of them, as long as it lives.
 #[derive(Debug)]
-pub(super) struct One(#[expect(dead_code, reason = "it counts by living")] Arc<()>);
+pub(super) struct One(Arc<()>);
+
+/// Uploads that may be answered before they are stored.
+const MAX_UNSTORED: usize = 64;
+
+impl One {
+    /// Whether there are not too many.
+    pub(super) fn is_one_of_few(&self) -> bool {
+        Arc::strong_count(&self.0) <= MAX_UNSTORED
+    }
+}
 
 impl Storing {
     pub(super) fn begin(&self) -> One {

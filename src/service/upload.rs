@@ -2,18 +2,24 @@
 //! name. The bytes are stored as they came.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::digest::{Context, SHA256};
 
 use super::gate::{Busy, Ticket};
-use super::{DecodeError, Service, ServiceError};
+use super::storing::One;
+use super::{DecodeError, Service, ServiceError, StoreError};
 use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError, random_digits};
 use crate::index::KeyRecord;
 use crate::pipeline::{Limits, codec};
 use crate::raster::{Format, Header};
 use crate::store::Incoming;
 use crate::transform::SourcePath;
+
+/// How long a storage that is away may take to come back for uploads that were answered, and how often it is tried.
+const ASYNC_PATIENCE: Duration = Duration::from_mins(5);
+const ASYNC_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why an upload is refused.
 #[derive(Debug, thiserror::Error)]
@@ -143,24 +149,49 @@ impl Upload {
         let service = Arc::clone(&self.service);
         // Whoever ends the server waits for those that are being stored.
         let storing = service.storing.begin();
-        if !service.upload.is_async {
-            return service.workshop.io.spawn_fifo(move || {
-                let stored = self.file.store(&path);
-                if stored.is_ok() {
-                    self.service.make_eagerly(&path);
-                }
-                deliver(stored.map(|()| path).map_err(ServiceError::from));
-                drop(storing);
-            });
-        }
-        deliver(Ok(path.clone()));
-        service.workshop.io.spawn_fifo(move || {
-            match self.file.store(&path) {
-                Ok(()) => self.service.make_eagerly(&path),
-                Err(error) => tracing::error!("the upload {path} is lost: {}", super::chain(&error)),
+        let threads = Arc::clone(&service.workshop.storing);
+        threads.spawn_fifo(move || {
+            // Where it cannot be stored now, or many wait already, it is not answered before it is.
+            if service.upload.is_async && storing.is_one_of_few() && service.storage.check().is_ok() {
+                deliver(Ok(path.clone()));
+                return self.store_answered(path, format, storing);
             }
+            let stored = self.file.store(&path, format);
+            if stored.is_ok() {
+                service.make_eagerly(&path);
+            }
+            deliver(stored.map(|()| path).map_err(ServiceError::from));
             drop(storing);
         });
+    }
+
+    /// Stores what was answered already. A storage that is away has some time to come back; a thread of its own waits for
+    /// that, of which there are few.
+    fn store_answered(self, path: SourcePath, format: Format, storing: One) {
+        let stored = self.file.store(&path, format);
+        if !matches!(stored, Err(StoreError::Away { .. } | StoreError::TooSlow { .. })) {
+            return self.end(&path, stored);
+        }
+        let wait = move || {
+            let mut stored = stored;
+            let deadline = Instant::now() + ASYNC_PATIENCE;
+            while stored.is_err() && Instant::now() < deadline {
+                thread::park_timeout(ASYNC_PAUSE);
+                stored = self.file.store(&path, format);
+            }
+            self.end(&path, stored);
+            drop(storing);
+        };
+        if let Err(error) = thread::Builder::new().name("upload".to_owned()).spawn(wait) {
+            tracing::error!(%error, "an upload that was answered is lost: there is no thread for it");
+        }
+    }
+
+    fn end(&self, path: &SourcePath, stored: Result<(), StoreError>) {
+        match stored {
+            Ok(()) => self.service.make_eagerly(path),
+            Err(error) => tracing::error!("the upload {path} is lost: {}", super::chain(&error)),
+        }
     }
 }
 

@@ -1,20 +1,22 @@
-//! A file on its way into the folder of images: it has no name while it is written, so that neither a crash nor a
+//! A file on its way to the other images. For a folder, it has no name while it is written, so that neither a crash nor a
 //! client that leaves lets anything remain, and gets its own in one step, when it is on the disk.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::StoreError;
 use super::leftover::remove_leftover;
+use super::objects::{Content, Objects};
+use super::{StoreError, bucket};
+use crate::raster::Format;
 use crate::transform::{RESERVED_PREFIX, SourcePath};
 
 /// Tells files apart that one process writes at the same time.
@@ -23,11 +25,21 @@ static N_NAMED: AtomicU64 = AtomicU64::new(0);
 /// A file without a name. It goes with this value, unless it is stored.
 #[derive(Debug)]
 pub struct Incoming {
-    folder: Arc<OwnedFd>,
+    place: Place,
     file: File,
     n_bytes: u64,
-    /// On file systems without files that have no name: one that no image can have. The file is locked as long.
-    temporary: Option<String>,
+}
+
+/// Where it will get its name.
+#[derive(Debug)]
+enum Place {
+    Folder {
+        folder: Arc<OwnedFd>,
+        /// One that no image can have: on file systems without files that have no name, and for what takes the place of
+        /// another. The file is locked as long.
+        temporary: Option<String>,
+    },
+    Bucket(Arc<dyn Objects>),
 }
 
 impl Incoming {
@@ -37,23 +49,32 @@ impl Incoming {
         match unnamed {
             // The name is given by way of /proc, which may be missing.
             Ok(file) if Path::new("/proc/self/fd").exists() => {
-                Ok(Self { folder: Arc::clone(folder), file: file.into(), n_bytes: 0, temporary: None })
+                let place = Place::Folder { folder: Arc::clone(folder), temporary: None };
+                Ok(Self { place, file: file.into(), n_bytes: 0 })
             }
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Self::named(folder),
             Err(error) => Err(failed("creating a file", error.into())),
         }
     }
 
-    fn named(folder: &Arc<OwnedFd>) -> Result<Self, StoreError> {
+    /// As `new`, with a temporary name: only what has one can take the place of another file.
+    pub(super) fn named(folder: &Arc<OwnedFd>) -> Result<Self, StoreError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let number = N_NAMED.fetch_add(1, Ordering::Relaxed);
         let name = format!("{RESERVED_PREFIX}{since:x}-{:x}-{number}", std::process::id());
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&**folder, name.as_str(), flags, Mode::from_raw_mode(0o644));
         let file = File::from(file.map_err(|error| failed("creating a file", error.into()))?);
-        let incoming = Self { folder: Arc::clone(folder), file, n_bytes: 0, temporary: Some(name) };
+        let place = Place::Folder { folder: Arc::clone(folder), temporary: Some(name) };
+        let incoming = Self { place, file, n_bytes: 0 };
         incoming.file.lock().map_err(|error| failed("locking a file", error))?;
         Ok(incoming)
+    }
+
+    /// One that is on its way into a bucket, and in `folder` before.
+    pub(super) fn for_bucket(objects: &Arc<dyn Objects>, folder: &Path) -> Result<Self, StoreError> {
+        let file = bucket::unnamed_file(folder).map_err(|error| failed("creating a file", error))?;
+        Ok(Self { place: Place::Bucket(Arc::clone(objects)), file, n_bytes: 0 })
     }
 
     /// Appends to the file.
@@ -82,35 +103,60 @@ impl Incoming {
         Ok(content)
     }
 
-    /// Gives the file its name, once it is on the disk itself; a file that has the name already is left alone.
+    /// Gives the file its name, once it is in the bucket or on the disk itself; a file that has the name already is left
+    /// alone on a disk.
     /// # Errors
-    /// If there is a file of that name, or the disk fails. The name is not given then, unless the last step failed, by
-    /// which it would have survived a power cut.
-    pub fn store(self, name: &SourcePath) -> Result<(), StoreError> {
-        self.file.sync_all().map_err(|error| failed("writing a file", error))?;
-        let linked = match &self.temporary {
-            Some(temporary) => {
-                linkat(&*self.folder, temporary.as_str(), &*self.folder, name.as_str(), AtFlags::empty())
+    /// If there is a file of that name, or the storage fails. The name is not given then, unless the last step failed, by
+    /// which it would have survived a power cut; or a bucket has stored it without saying so.
+    pub fn store(&self, name: &SourcePath, format: Format) -> Result<(), StoreError> {
+        let (folder, temporary) = match &self.place {
+            Place::Folder { folder, temporary } => (folder, temporary),
+            Place::Bucket(objects) => {
+                let file = self.file.try_clone().map_err(|error| failed("reading a file", error))?;
+                let content = Content::File { file: Arc::new(file), n_bytes: self.n_bytes };
+                return bucket::store(&**objects, name, &content, format);
             }
+        };
+        self.file.sync_all().map_err(|error| failed("writing a file", error))?;
+        let linked = match temporary {
+            Some(temporary) => linkat(&**folder, temporary.as_str(), &**folder, name.as_str(), AtFlags::empty()),
             None => {
                 let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                linkat(CWD, path, &*self.folder, name.as_str(), AtFlags::SYMLINK_FOLLOW)
+                linkat(CWD, path, &**folder, name.as_str(), AtFlags::SYMLINK_FOLLOW)
             }
         };
         linked.map_err(|error| failed("naming a file", error.into()))?;
-        // The folder is held open for paths only: those cannot be written through.
-        let folder = openat(&*self.folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let folder = folder.map_err(|error| failed("opening the image folder", error.into()))?;
-        File::from(folder).sync_all().map_err(|error| failed("writing the image folder", error))
+        sync_folder(&**folder).map_err(|error| failed("writing the image folder", error))
     }
+
+    /// Gives a file that is `named` this name in `folder`, once it is on the disk, in place of what has the name. Its
+    /// time is that of now to the nanosecond, finer than what the system gives by itself.
+    /// # Errors
+    /// What the disk says. The name is not given then, unless the last step failed.
+    pub(super) fn replace(mut self, folder: impl AsFd, name: &str) -> io::Result<()> {
+        let Place::Folder { folder: root, temporary } = &mut self.place else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        self.file.set_modified(SystemTime::now())?;
+        self.file.sync_all()?;
+        renameat(&**root, temporary.as_deref().ok_or(io::ErrorKind::InvalidInput)?, folder.as_fd(), name)?;
+        *temporary = None;
+        sync_folder(folder)
+    }
+}
+
+/// Brings the names of a folder to the disk. Folders are held open for paths only: those cannot be written through.
+pub(super) fn sync_folder(folder: impl AsFd) -> io::Result<()> {
+    let folder = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    File::from(folder).sync_all()
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary
-            && let Err(error) = unlinkat(&*self.folder, temporary.as_str(), AtFlags::empty())
+        if let Place::Folder { folder, temporary: Some(temporary) } = &self.place
+            && let Err(error) = unlinkat(&**folder, temporary.as_str(), AtFlags::empty())
         {
-            tracing::warn!(%error, "cannot remove an unfinished upload; the next start does");
+            tracing::warn!(%error, "cannot remove an unfinished file; the next start does");
         }
     }
 }
@@ -159,13 +205,17 @@ mod tests {
         assert_eq!((incoming.n_bytes(), incoming.read().unwrap()), (10, b"some bytes".to_vec()));
         // A pass over leftovers takes nothing that is being written.
         remove_leftovers(folder.path()).unwrap();
-        incoming.store(&name).unwrap();
+        incoming.store(&name, Format::Jpeg).unwrap();
+        drop(incoming);
         assert_eq!(names(), ["1-a.jpg"]);
         let mut second = begin(storage.root()).unwrap();
         second.write(b"others").unwrap();
-        assert!(matches!(second.store(&name), Err(StoreError::Backend { .. })), "nothing is written over");
+        assert!(
+            matches!(second.store(&name, Format::Jpeg), Err(StoreError::Backend { .. })),
+            "nothing is written over"
+        );
         assert_eq!(std::fs::read(folder.path().join("1-a.jpg")).unwrap(), b"some bytes");
-        drop(begin(storage.root()).unwrap());
+        drop((second, begin(storage.root()).unwrap()));
         assert_eq!(names(), ["1-a.jpg"], "what is not stored is gone");
     }
 

@@ -1,16 +1,23 @@
 //! Room 6: what is kept. Sources are found by their path; nothing outside of the storage can be named.
 
+mod bucket;
 pub mod cache;
 mod incoming;
 mod leftover;
 mod local;
+pub mod objects;
+mod storage;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::transform::{SourcePath, SourceVersion};
+use objects::ObjectError;
 
+pub use bucket::{BucketOptions, BucketStorage};
 pub use incoming::Incoming;
 pub use local::LocalStorage;
+pub use storage::Storage;
 
 /// Why a stored image cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +45,27 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The folder of the images cannot be used.
+    #[error(transparent)]
+    Folder(std::io::Error),
+    /// The object storage cannot be reached, or refuses, or fails.
+    #[error("the object storage has failed for {path}")]
+    Away {
+        /// With which object.
+        path: String,
+        /// Why.
+        #[source]
+        source: Arc<ObjectError>,
+    },
+    /// The object storage did not answer in time.
+    #[error("the object storage was too slow for {path}")]
+    TooSlow {
+        /// With which object.
+        path: String,
+        /// How it was so.
+        #[source]
+        source: Arc<ObjectError>,
+    },
     /// The storage itself failed.
     #[error("{operation} failed for {path}")]
     Backend {
@@ -54,7 +82,7 @@ pub enum StoreError {
 /// A source that was found, with its content still unread.
 #[derive(Debug)]
 pub struct Found {
-    file: local::OpenFile,
+    content: Unread,
     /// Its state when it was found.
     pub version: SourceVersion,
     /// When it was changed last.
@@ -68,6 +96,15 @@ impl Found {
     /// # Errors
     /// If it is too large, or cannot be read.
     pub fn read(self) -> Result<(Vec<u8>, bool), StoreError> {
-        self.file.read(self.version)
+        match self.content {
+            Unread::File(file) => file.read(self.version),
+            Unread::Object(object) => object.read(),
+        }
     }
+}
+
+#[derive(Debug)]
+enum Unread {
+    File(local::OpenFile),
+    Object(bucket::Unread),
 }

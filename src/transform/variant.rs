@@ -6,22 +6,37 @@ use ring::digest::{SHA256, digest};
 
 use super::{SourcePath, Transformation};
 
-/// One version of a stored source: when either number changes, the source may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One version of a stored source: when one of the numbers changes, the source may have changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceVersion {
     /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// Time of the last change in nanoseconds since 1970.
+    /// Time of the last change in nanoseconds since 1970; 0 where the tag tells.
     pub modified_ns: i128,
+    /// Part of a hash of the entity tag that an object storage has given it; 0 for a file.
+    pub tag: u128,
 }
 
 /// Raised whenever the same request would give other bytes than before.
 const ALGORITHM: u32 = 2;
 
+/// Part of the names of answers, so one without a tag is written as if there were none.
+impl fmt::Debug for SourceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("SourceVersion");
+        fields.field("size_bytes", &self.size_bytes).field("modified_ns", &self.modified_ns);
+        if self.tag != 0 {
+            fields.field("tag", &self.tag);
+        }
+        fields.finish()
+    }
+}
+
 /// What all current answers of one state of a source have in common, and those of others do not.
 impl fmt::Display for SourceVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{ALGORITHM}-{}-{}", self.size_bytes, self.modified_ns)
+        write!(f, "{ALGORITHM}-{}-{}", self.size_bytes, self.modified_ns)?;
+        if self.tag == 0 { Ok(()) } else { write!(f, "-{:032x}", self.tag) }
     }
 }
 
@@ -45,11 +60,11 @@ impl Variant<'_> {
     #[must_use]
     pub fn key(&self) -> String {
         // Debug output quotes and escapes every text, so that fields cannot run into each other.
+        let SourceVersion { size_bytes, modified_ns, tag } = self.version;
+        let tag = if tag == 0 { String::new() } else { format!("{tag:032x} ") };
         format!(
-            "pixlserv {ALGORITHM} {:?} {} {} {:?} {:?} q{}",
+            "pixlserv {ALGORITHM} {:?} {size_bytes} {modified_ns} {tag}{:?} {:?} q{}",
             self.source.as_str(),
-            self.version.size_bytes,
-            self.version.modified_ns,
             self.transformation,
             self.watermarks,
             self.jpeg_quality

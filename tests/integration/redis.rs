@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pixlserv::index::{Record, Records, RedisIndex};
-use pixlserv::store::cache::Shelf;
+use pixlserv::store::cache::{Place, Shelf};
 use pixlserv::transform::VariantId;
 use tempfile::TempDir;
 
@@ -50,7 +50,9 @@ impl Pair {
     /// Waits until the files are those that redis knows; gives how many.
     fn settle(&self) -> usize {
         let index = Arc::new(RedisIndex::open(&self.redis.url().parse().unwrap()).unwrap());
-        let shelf = Shelf::open(&self.server.data(), Arc::clone(&index) as _).unwrap();
+        let shelf =
+            Shelf::open(&Place::Folder { data_path: self.server.data(), fsync: false }, Arc::clone(&index) as _)
+                .unwrap();
         let settled = poll(Instant::now() + PATIENCE, || {
             let mut recorded = BTreeMap::new();
             let take = |record: &Record| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pixlserv::index::{Record, SqliteIndex};
-use pixlserv::store::cache::Shelf;
+use pixlserv::store::cache::{Place, Shelf};
 use pixlserv::transform::VariantId;
 
 use crate::server::{PATIENCE, Server, poll, program};
@@ -60,7 +60,7 @@ pub(crate) fn records(data: &Path) -> Vec<Record> {
         true
     };
     let index = Arc::new(SqliteIndex::open(&data.join("index.sqlite")).unwrap());
-    Shelf::open(data, index).unwrap().list("", take).unwrap();
+    Shelf::open(&Place::Folder { data_path: data.to_owned(), fsync: false }, index).unwrap().list("", take).unwrap();
     records
 }
 

@@ -26,7 +26,7 @@ fn an_empty_file_means_the_defaults() {
             (Path::new("local-images"), Path::new("data"))
         );
         assert_eq!(config.listen, ["0.0.0.0:3000".parse().unwrap()]);
-        assert_eq!(config.throttling_rate.0, 60);
+        assert_eq!((config.throttling_rate.0, config.storage_timeout_s), (60, 5));
         assert_eq!(config.authorisation, Authorisation { get: false, upload: false });
         let upload = Upload {
             is_async: false,
@@ -40,6 +40,7 @@ fn an_empty_file_means_the_defaults() {
             limit_bytes: 0,
             strategy: crate::store::cache::Strategy::Lru,
             memory_bytes: 67_108_864,
+            source_limit_bytes: 1 << 30,
             revalidate_s: 60,
             fsync: false,
             x_accel_redirect: None,
@@ -247,7 +248,11 @@ fn files_that_cannot_be_read_say_what_to_do() {
 fn dangerous_settings_stop_the_start() {
     let s3 = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PIXLSERV_S3_BUCKET"];
     let environment = Environment::new(s3.map(|name| (name.to_owned(), "x".to_owned())));
-    assert_eq!(Config::parse("", Path::new("."), &environment).unwrap().refusals().len(), 1);
+    let refusals = |text| Config::parse(text, Path::new("."), &environment).unwrap().refusals();
+    assert_eq!(refusals("").len(), 0);
+    let redirect = "cache: {x-accel-redirect: /pixlserv-cache/}";
+    assert!(refusals(redirect)[0].starts_with("cache.x-accel-redirect needs local disk"));
+    assert!(parse(redirect).unwrap().refusals().is_empty());
 }
 
 proptest! {

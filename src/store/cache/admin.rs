@@ -39,19 +39,30 @@ impl Shelf {
     /// If the index fails; then some files may be removed, of which the next look at them finds that they are missing.
     pub fn purge(&self, source: &str) -> Result<usize, IndexError> {
         // A server may make an answer anew under the same name, as soon as it can be recorded: only the old file goes.
-        Ok(self.index.purge(source, now_us(), &mut |gone| self.remove_files(gone))?.len())
+        if !self.files.are_shared() {
+            return Ok(self.index.purge(source, now_us(), &mut |gone| self.remove_files(gone))?.len());
+        }
+        // A bucket is too slow for that. If the new file goes, too, the next hit finds it missing.
+        let gone = self.index.purge(source, now_us(), &mut |_| {})?;
+        self.remove_files(&gone);
+        Ok(gone.len())
     }
 
     /// Removes all answers; what is being made will not be kept. Returns how many went, and their bytes.
     /// # Errors
     /// If the index fails; then some may be removed already, and none of them is served any more.
     pub fn clear(&self) -> Result<Totals, IndexError> {
-        let mut cleared = Totals::default();
+        let (mut cleared, mut late) = (Totals::default(), Vec::new());
         self.index.clear(now_us(), &mut |gone| {
             cleared.records += gone.len() as u64;
             cleared.bytes += gone.iter().map(|gone| gone.bytes).sum::<u64>();
-            self.remove_files(gone);
+            if self.files.are_shared() {
+                late.extend_from_slice(gone);
+            } else {
+                self.remove_files(gone);
+            }
         })?;
+        self.remove_files(&late);
         Ok(cleared)
     }
 }

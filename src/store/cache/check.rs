@@ -1,21 +1,22 @@
 //! Whether files and records fit together: after a crash, they may not. Goes through the cache part by part, so that
 //! neither memory nor a lock is held for all of it.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::time::Duration;
 
-use super::super::leftover::remove_leftover;
 use super::complaints::is_away;
-use super::folder::{TEMPORARY, parse_name};
+use super::files::{self, Listed, Part};
 use super::{Shelf, format_of};
-use crate::index::{Id, IndexError, Record};
-use crate::raster::Format;
+use crate::index::{Id, IndexError, Record, process_name};
 use crate::transform::VariantId;
 
 /// Records read at once.
 const PAGE: usize = 1000;
+
+/// The claim on a pass over files that servers share, and how soon there is not to be another.
+const TIDYING: &str = "tidy";
+const TIDYING_CLAIM: Duration = Duration::from_mins(10);
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,13 +53,20 @@ pub enum CheckError {
     #[error(transparent)]
     Index(#[from] IndexError),
     /// The folder cannot be read, or not be written to.
-    #[error("reading the folder of the cache")]
+    #[error("reading the files of the cache")]
     Folder(#[from] io::Error),
 }
 
 impl Shelf {
     /// The pass at the start of a server, and when the index is back after an absence; what it finds is logged.
     pub(super) fn tidy(&self, is_over: &dyn Fn() -> bool) {
+        // What many servers have, one looks through for all.
+        if self.files.are_shared()
+            && let Some(shared) = self.index.shared()
+            && !shared.claim(TIDYING, &process_name(), TIDYING_CLAIM).unwrap_or(false)
+        {
+            return;
+        }
         match self.check_all(Depth::Size, is_over) {
             Ok(report) if report.is_clean() => {}
             Ok(Report { n_bad, n_orphans, n_unfinished, .. }) => tracing::info!(
@@ -91,14 +99,16 @@ impl Shelf {
 
     /// Everything whose name begins with one byte.
     fn check_part(&self, first: u8, depth: Depth, report: &mut Report) -> Result<(), CheckError> {
-        let mut files = self.files(first, report)?;
+        let Part { mut files, n_unfinished } = self.files.part(first)?;
+        report.n_unfinished += n_unfinished;
         let mut from: Id = [0; 32];
         from[0] = first;
         loop {
             let page = self.index.page(&from, PAGE)?;
             for record in page.iter().filter(|record| record.id[0] == first) {
-                files.remove(&VariantId(record.id));
-                if self.is_right(record, depth) || self.mend(&VariantId(record.id))? {
+                let listed = files.remove(&VariantId(record.id));
+                let has_size = listed.is_some_and(|listed| listed.n_bytes == record.bytes);
+                if has_size && depth == Depth::Size || self.mend(&VariantId(record.id))? {
                     report.n_good += 1;
                 } else {
                     report.n_bad += 1;
@@ -109,9 +119,9 @@ impl Shelf {
                 _ => break,
             }
         }
-        for (id, format) in files {
+        for (id, Listed { format, .. }) in files {
             let is_unwanted = || self.index.find(&id.0).is_ok_and(|record| record.is_none());
-            if is_unwanted() && remove_leftover(&self.folder.path(&id, format), is_unwanted)? {
+            if is_unwanted() && self.files.remove_leftover(&id, format, &is_unwanted)? {
                 self.recall.note(&id, None);
                 report.n_orphans += 1;
             }
@@ -119,54 +129,31 @@ impl Shelf {
         Ok(())
     }
 
-    /// The files of one part. Those that were never finished go.
-    fn files(&self, first: u8, report: &mut Report) -> io::Result<HashMap<VariantId, Format>> {
-        let mut files = HashMap::new();
-        let entries = match std::fs::read_dir(self.folder.part(first)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_str().unwrap_or_default();
-            if name.starts_with(TEMPORARY) {
-                report.n_unfinished += u64::from(remove_leftover(Path::new(&entry.path()), || true)?);
-            } else {
-                // What has another name is not ours to remove.
-                files.extend(parse_name(first, name));
-            }
-        }
-        Ok(files)
-    }
-
     /// Looks at an answer once more, and removes record and file if they do not fit. True if they do, or are gone.
     pub(super) fn mend(&self, id: &VariantId) -> Result<bool, CheckError> {
         let Some(record) = self.index.find(&id.0)? else {
             return Ok(true);
         };
-        if self.is_right(&record, Depth::Content) {
+        if self.is_right(&record)? {
             return Ok(true);
         }
         self.index.remove(&[record.id])?;
         self.recall.note(id, None);
         if let Some(format) = format_of(&record) {
-            self.folder.remove(id, format)?;
+            self.files.remove(id, format)?;
         }
         Ok(false)
     }
 
-    fn is_right(&self, record: &Record, depth: Depth) -> bool {
-        let id = VariantId(record.id);
+    /// Whether the file of a record has its content.
+    fn is_right(&self, record: &Record) -> io::Result<bool> {
         let Some(format) = format_of(record) else {
-            return false;
+            return Ok(false);
         };
-        match depth {
-            Depth::Size => self.folder.size(&id, format).is_ok_and(|bytes| bytes == record.bytes),
-            Depth::Content => self
-                .folder
-                .read(&id, format, record.bytes)
-                .is_ok_and(|bytes| crc32fast::hash(&bytes) == record.checksum),
+        match self.files.read(&VariantId(record.id), format, record.bytes) {
+            Ok(bytes) => Ok(crc32fast::hash(&bytes) == record.checksum),
+            Err(error) if files::is_away(&error) => Err(error),
+            Err(_) => Ok(false),
         }
     }
 }

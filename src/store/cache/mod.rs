@@ -1,4 +1,4 @@
-//! Answers that were made before, in files beside an index (`index`) that knows their sizes and uses. A hit reads; all
+//! Answers that were made before, in files (`files`) beside an index (`index`) that knows their sizes and uses. A hit reads; all
 //! writing is done by one thread, the keeper, so that neither a slow disk nor a full one holds anything up.
 //!
 //! # What holds
@@ -7,7 +7,7 @@
 //!   file, and goes before it. So a crash leaves a file without a record, or a record without a file, and the pass at
 //!   the start (`check`) removes both; nothing half-written is ever served, since length and checksum of the record
 //!   must fit.
-//! - Whoever writes a file holds a lock on it until its record is in the index: what is locked is not taken for a
+//! - Whoever writes a file on a disk holds a lock on it until its record is in the index: what is locked is not taken for a
 //!   leftover.
 //! - A purge removes files while nobody can write the index, so that it takes none that is made anew; whoever writes
 //!   one looks whether it is still there once it is recorded. When the command ends that asked for the purge, the
@@ -22,30 +22,35 @@
 //! files that are there.
 
 mod admin;
+mod bucket;
 mod check;
 mod complaints;
+mod files;
 mod folder;
 mod keeper;
 mod recall;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::objects::Objects;
 use crate::index::{Index, Order, Record};
 pub use crate::index::{Purge, Purges};
 use crate::raster::Format;
 use crate::transform::{SourcePath, SourceVersion, VariantId};
+use bucket::BucketFiles;
 use complaints::{Complaints, is_away};
+use files::Files;
 use folder::Folder;
 use keeper::Keeper;
 use recall::{Known, Recall};
 
 pub use check::{CheckError, Report};
-pub use folder::file_name;
+pub use files::file_name;
 
 /// What goes first when the cache is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -86,8 +91,20 @@ pub struct CacheOptions {
     pub limit_bytes: u64,
     /// What goes first.
     pub strategy: Strategy,
-    /// Whether a file is on the disk itself before it gets its name.
-    pub fsync: bool,
+}
+
+/// Where files of answers are kept.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In the folder `cache` of a folder.
+    Folder {
+        /// That folder.
+        data_path: PathBuf,
+        /// Whether a file is on the disk itself before it gets its name.
+        fsync: bool,
+    },
+    /// Under `cache/` in a bucket.
+    Bucket(Arc<dyn Objects>),
 }
 
 /// Why the cache cannot be used.
@@ -149,32 +166,37 @@ pub struct VariantCache {
 /// Files and records: what a server and the command line have in common.
 #[derive(Debug)]
 pub struct Shelf {
-    folder: Folder,
+    files: Box<dyn Files>,
     index: Arc<dyn Index>,
     recall: Recall,
     complaints: Complaints,
 }
 
 impl Shelf {
-    /// Opens the cache below `data_path`, and makes it if it is not there; `index` has its records.
+    /// Opens the cache at a place, and makes it if it is not there; `index` has its records.
     /// # Errors
     /// If its folder cannot be made or opened.
-    pub fn open(data_path: &Path, index: Arc<dyn Index>) -> Result<Self, CacheError> {
-        let root = data_path.join("cache");
-        let failed = |source| CacheError::Folder { path: root.display().to_string(), source };
-        let folder = Folder::open(&root).map_err(failed)?;
+    pub fn open(place: &Place, index: Arc<dyn Index>) -> Result<Self, CacheError> {
+        let files: Box<dyn Files> = match place {
+            Place::Folder { data_path, fsync } => {
+                let root = data_path.join("cache");
+                let failed = |source| CacheError::Folder { path: root.display().to_string(), source };
+                Box::new(Folder::open(&root, *fsync).map_err(failed)?)
+            }
+            Place::Bucket(objects) => Box::new(BucketFiles::new(Arc::clone(objects))),
+        };
         let recall = Recall::new(index.can_be_away());
-        Ok(Self { folder, index, recall, complaints: Complaints::default() })
+        Ok(Self { files, index, recall, complaints: Complaints::default() })
     }
 }
 
 impl VariantCache {
-    /// Opens the cache below `data_path` for a server: its thread starts, and looks in the background for what a crash
+    /// Opens the cache at a place for a server: its thread starts, and looks in the background for what a crash
     /// has left behind.
     /// # Errors
     /// If its folder cannot be made or opened, or the thread cannot be started.
-    pub fn open(data_path: &Path, index: Arc<dyn Index>, options: CacheOptions) -> Result<Self, CacheError> {
-        let shelf = Arc::new(Shelf::open(data_path, index)?);
+    pub fn open(place: &Place, index: Arc<dyn Index>, options: CacheOptions) -> Result<Self, CacheError> {
+        let shelf = Arc::new(Shelf::open(place, index)?);
         let keeper = Keeper::start(&shelf, options).map_err(CacheError::Thread)?;
         Ok(Self { shelf, keeper })
     }
@@ -212,9 +234,13 @@ impl VariantCache {
     pub fn get(&self, id: &VariantId) -> Option<Cached> {
         let generation = self.generation();
         let Known { format, bytes, checksum } = self.find(id)?;
-        match self.shelf.folder.read(id, format, bytes) {
+        match self.shelf.files.read(id, format, bytes) {
             Ok(bytes) if crc32fast::hash(&bytes) == checksum => Some(Cached { bytes, format, generation }),
             Ok(_) => self.mend(id, "a file of the cache is damaged"),
+            Err(error) if files::is_away(&error) => {
+                self.shelf.complaints.about("reading a file", &error);
+                None
+            }
             Err(error) => self.mend(id, &format!("a file of the cache cannot be read: {error}")),
         }
     }
@@ -223,7 +249,7 @@ impl VariantCache {
     #[must_use]
     pub fn locate(&self, id: &VariantId) -> Option<String> {
         let Known { format, bytes, .. } = self.find(id)?;
-        match self.shelf.folder.size(id, format) {
+        match self.shelf.files.size(id, format) {
             Ok(found) if found == bytes => Some(file_name(id, format)),
             _ => self.mend(id, "a file of the cache is not what it was"),
         }
@@ -238,13 +264,14 @@ impl VariantCache {
     /// Whether the file of an answer is there. Never waits: false also where that would need a disk.
     #[must_use]
     pub fn is_there_at_once(&self, id: &VariantId, format: Format) -> bool {
-        self.shelf.folder.is_there_at_once(id, format)
+        self.shelf.files.is_there_at_once(id, format)
     }
 
-    /// As `is_there_at_once`, after a look at the disk.
+    /// As `is_there_at_once`, after a look at the disk. What is in a bucket counts as there: a look would cost each hit a
+    /// request.
     #[must_use]
     pub fn is_there(&self, id: &VariantId, format: Format) -> bool {
-        self.shelf.folder.size(id, format).is_ok()
+        self.shelf.files.are_shared() || self.shelf.files.size(id, format).is_ok()
     }
 
     /// Notes a request for an answer; in memory, for the keeper to write down with others.

@@ -1,8 +1,10 @@
 //! What the keeper does about an index that cannot be reached, and once it is back.
 
+use std::time::Instant;
+
 use super::super::complaints::is_away;
 use super::super::format_named;
-use super::{MAX_BATCH, Pending, Worker, has_name, tidy};
+use super::{MAX_BATCH, Pending, TIDY_INTERVAL, Worker, has_name, tidy};
 use crate::index::Record;
 use crate::transform::VariantId;
 
@@ -22,6 +24,8 @@ impl Worker {
     /// Tells the index what it has missed; then files and records are looked through, since it may have lost some.
     pub(super) fn catch_up(&mut self) {
         let n_returns = self.shelf.index.n_returns();
+        // What fails to be removed from a bucket is found there later, as are files of servers that have died.
+        self.is_untidy |= self.shelf.files.are_shared() && self.tidied.elapsed() >= TIDY_INTERVAL;
         if n_returns == self.n_returns && self.backlog.is_empty() && !self.is_untidy {
             return;
         }
@@ -37,7 +41,7 @@ impl Worker {
         let began = self.make_room(0).map_err(|error| self.shelf.complaints.about("making room", &error)).is_ok();
         if began {
             match tidy(&self.shelf, &self.is_stopping, n_returns) {
-                Ok(tidying) => (self.tidying, self.is_untidy) = (tidying, false),
+                Ok(tidying) => (self.tidying, self.is_untidy, self.tidied) = (tidying, false, Instant::now()),
                 Err(error) => self.shelf.complaints.about("starting a thread", &error),
             }
         }
@@ -66,9 +70,12 @@ impl Worker {
         true
     }
 
-    /// Whether the file of a record that has waited is still there.
+    /// Whether the file of a record that has waited is still there. In a bucket, a hit finds out.
     fn is_there(&self, record: &Record) -> bool {
-        let size = |format| self.shelf.folder.size(&VariantId(record.id), format);
+        if self.shelf.files.are_shared() {
+            return true;
+        }
+        let size = |format| self.shelf.files.size(&VariantId(record.id), format);
         format_named(&record.extension).is_some_and(|format| size(format).is_ok_and(|bytes| bytes == record.bytes))
     }
 }

@@ -8,14 +8,14 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::complaints::is_away;
-use super::folder::Written;
+use super::files::{NewFile, Written};
 use super::recall::Known;
 use super::{CacheOptions, Fill, Shelf, now_us};
 use crate::index::{Access, Gone, IndexError, Record};
@@ -32,8 +32,15 @@ const MAX_BATCH: usize = 64;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// Answers whose uses wait to be written; more of them are not counted.
 const MAX_TOUCHED: usize = 1 << 16;
+/// How often files that servers share are looked through.
+const TIDY_INTERVAL: Duration = Duration::from_hours(24);
+/// Answers that are to be looked at more closely; more of them wait until they are asked for again.
+const MAX_MENDING: usize = 64;
 /// Answers that go in one transaction.
 const EVICTION_BATCH: usize = 1000;
+/// The claim on that, and for how long one may take for it.
+const EVICTION: &str = "evict";
+const EVICTION_CLAIM: Duration = Duration::from_secs(10);
 /// Once the limit is reached, this part of it is made free, in percent: so that not every answer makes room anew.
 const SLACK_PERCENT: u64 = 5;
 
@@ -44,6 +51,7 @@ pub(super) struct Keeper {
     waiting_bytes: Arc<AtomicU64>,
     touched: Arc<Mutex<HashMap<VariantId, Access>>>,
     is_stopping: Arc<AtomicBool>,
+    n_mending: Arc<AtomicUsize>,
 }
 
 enum Task {
@@ -55,8 +63,13 @@ enum Task {
 impl Keeper {
     pub(super) fn start(shelf: &Arc<Shelf>, options: CacheOptions) -> io::Result<Self> {
         let (tasks, received) = sync_channel(MAX_WAITING);
-        let keeper =
-            Self { tasks, waiting_bytes: Arc::default(), touched: Arc::default(), is_stopping: Arc::default() };
+        let keeper = Self {
+            tasks,
+            waiting_bytes: Arc::default(),
+            touched: Arc::default(),
+            is_stopping: Arc::default(),
+            n_mending: Arc::default(),
+        };
         let n_returns = shelf.index.n_returns();
         let worker = Worker {
             shelf: Arc::clone(shelf),
@@ -64,11 +77,15 @@ impl Keeper {
             waiting_bytes: Arc::clone(&keeper.waiting_bytes),
             touched: Arc::clone(&keeper.touched),
             is_stopping: Arc::clone(&keeper.is_stopping),
+            n_mending: Arc::clone(&keeper.n_mending),
             flushed: Instant::now(),
+            name: crate::index::process_name(),
             backlog: Backlog::default(),
             n_returns,
             tidying: tidy(shelf, &keeper.is_stopping, n_returns)?,
             is_untidy: false,
+            tidied: Instant::now(),
+            must_look_again: false,
         };
         thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(received))?;
         Ok(keeper)
@@ -100,7 +117,11 @@ impl Keeper {
 
     pub(super) fn mend(&self, id: &VariantId) {
         // If the keeper has no time for it, the next request finds the same again.
-        let _ = self.tasks.try_send(Task::Mend(*id));
+        if self.n_mending.fetch_add(1, Ordering::Relaxed) >= MAX_MENDING
+            || self.tasks.try_send(Task::Mend(*id)).is_err()
+        {
+            self.n_mending.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn touch(&self, id: &VariantId) {
@@ -154,7 +175,10 @@ struct Worker {
     waiting_bytes: Arc<AtomicU64>,
     touched: Arc<Mutex<HashMap<VariantId, Access>>>,
     is_stopping: Arc<AtomicBool>,
+    n_mending: Arc<AtomicUsize>,
     flushed: Instant,
+    /// Tells it from those of other servers.
+    name: String,
     /// What the index could not be told.
     backlog: Backlog,
     /// How often it was back when it was told all.
@@ -162,6 +186,10 @@ struct Worker {
     /// The last pass over the cache, and whether there is to be another.
     tidying: JoinHandle<()>,
     is_untidy: bool,
+    /// When the last one began.
+    tidied: Instant,
+    /// Whether the limit may be exceeded by what several servers have written at once.
+    must_look_again: bool,
 }
 
 /// An answer on its way, and who wants to know.
@@ -170,6 +198,13 @@ struct Pending {
     done: Box<dyn FnOnce(bool) + Send>,
     /// Its file, locked until its record is there.
     written: Option<Written>,
+}
+
+impl Pending {
+    fn file(&self) -> NewFile<'_> {
+        let Fill { id, format, bytes, modified, .. } = &self.fill;
+        NewFile { id: *id, format: *format, bytes, modified: *modified }
+    }
 }
 
 impl Worker {
@@ -194,7 +229,10 @@ impl Worker {
             while let Some(task) = next {
                 match task {
                     Task::Keep(fill, done) => batch.add(fill, done),
-                    Task::Mend(id) => self.contain(|worker| worker.mend(&id)),
+                    Task::Mend(id) => {
+                        self.n_mending.fetch_sub(1, Ordering::Relaxed);
+                        self.contain(|worker| worker.mend(&id));
+                    }
                     Task::Stop(done) => {
                         self.contain(|worker| worker.keep(batch));
                         self.catch_up();
@@ -210,6 +248,7 @@ impl Worker {
             self.contain(|worker| worker.keep(batch));
             if self.flushed.elapsed() >= FLUSH_INTERVAL {
                 self.contain(Self::catch_up);
+                self.contain(Self::look_again);
                 self.flush();
             }
         }
@@ -243,12 +282,8 @@ impl Worker {
                 is_away(&error) && self.backlog.has_room(pending.len(), n_bytes, limit)
             }
         };
-        for pending in pending.iter_mut().filter(|_| has_room) {
-            let Fill { id, format, bytes, modified, .. } = &pending.fill;
-            match self.shelf.folder.write(id, *format, bytes, *modified, self.options.fsync) {
-                Ok(written) => pending.written = Some(written),
-                Err(error) => self.shelf.complaints.about("writing a file", &error),
-            }
+        if has_room {
+            self.write(&mut pending);
         }
         let (written, failed): (Vec<_>, Vec<_>) = pending.into_iter().partition(|pending| pending.written.is_some());
         let is_kept = self.record(&written);
@@ -258,6 +293,17 @@ impl Worker {
         }
         for pending in failed {
             (pending.done)(false);
+        }
+    }
+
+    fn write(&self, pending: &mut [Pending]) {
+        let files: Vec<NewFile> = pending.iter().map(Pending::file).collect();
+        let written = self.shelf.files.write(&files);
+        for (pending, written) in pending.iter_mut().zip(written) {
+            match written {
+                Ok(written) => pending.written = Some(written),
+                Err(error) => self.shelf.complaints.about("writing a file", &error),
+            }
         }
     }
 
@@ -286,7 +332,7 @@ impl Worker {
         // One that has lost its name to an answer made after a purge leaves that alone.
         let unkept = written.iter().zip(&is_kept).filter(|(pending, is_kept)| !**is_kept && has_name(pending));
         for (pending, _) in unkept {
-            if let Err(error) = self.shelf.folder.remove(&pending.fill.id, pending.fill.format) {
+            if let Err(error) = self.shelf.files.remove(&pending.fill.id, pending.fill.format) {
                 self.shelf.complaints.about("removing a file", &error);
             }
         }
@@ -303,29 +349,65 @@ impl Worker {
             })
     }
 
-    /// Removes answers, the least wanted first, until so many bytes fit below the limit.
+    /// Removes answers, the least wanted first, until so many bytes fit below the limit: a batch at a time, so that nobody
+    /// waits for long.
     fn make_room(&mut self, n_bytes: u64) -> Result<(), IndexError> {
-        let limit = self.options.limit_bytes;
-        let mut total = self.shelf.index.totals()?.bytes;
-        self.backlog.note_total(total + n_bytes);
-        if limit == 0 || total + n_bytes <= limit {
+        // Other servers may be about to write into the same room, or to make it.
+        self.must_look_again |= self.options.limit_bytes > 0 && n_bytes > 0 && self.shelf.index.shared().is_some();
+        if self.excess(n_bytes)? == 0 {
             return Ok(());
         }
         // Who is wanted is told by the last uses, too.
         self.flush();
-        let mut excess = (total + n_bytes).saturating_sub(limit - limit / 100 * SLACK_PERCENT);
-        while excess > 0 {
-            let gone = self.shelf.index.evict(self.options.strategy.into(), excess, EVICTION_BATCH)?;
+        loop {
+            let gone = self.evict(n_bytes)?;
             if gone.is_empty() {
-                break;
+                return Ok(());
             }
             self.shelf.remove_files(&gone);
-            let freed: u64 = gone.iter().map(|gone| gone.bytes).sum();
-            excess = excess.saturating_sub(freed);
-            total = total.saturating_sub(freed);
-            self.backlog.note_total(total + n_bytes);
+            if self.excess(n_bytes)? == 0 {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// How far the limit is exceeded with so many bytes more.
+    fn excess(&mut self, n_bytes: u64) -> Result<u64, IndexError> {
+        let (total, limit) = (self.shelf.index.totals()?.bytes + n_bytes, self.options.limit_bytes);
+        self.backlog.note_total(total);
+        Ok(if limit == 0 { 0 } else { total.saturating_sub(limit) })
+    }
+
+    /// Removes the records of a batch. One server at a time: two that count the same excess would remove it twice.
+    fn evict(&mut self, n_bytes: u64) -> Result<Vec<Gone>, IndexError> {
+        let index = Arc::clone(&self.shelf.index);
+        if let Some(shared) = index.shared()
+            && !shared.claim(EVICTION, &self.name, EVICTION_CLAIM)?
+        {
+            self.must_look_again = true;
+            return Ok(Vec::new());
+        }
+        let slack = self.options.limit_bytes / 100 * SLACK_PERCENT;
+        let gone = self.excess(n_bytes).and_then(|excess| match excess {
+            0 => Ok(Vec::new()),
+            excess => index.evict(self.options.strategy.into(), excess + slack, EVICTION_BATCH),
+        });
+        if let Some(shared) = index.shared() {
+            // If that fails, the claim ends by itself.
+            let _ = shared.release(EVICTION, &self.name);
+        }
+        gone
+    }
+
+    /// Makes room where others have written into the same, or were about to make it.
+    fn look_again(&mut self) {
+        if !mem::take(&mut self.must_look_again) {
+            return;
+        }
+        if let Err(error) = self.make_room(0) {
+            self.must_look_again = true;
+            self.shelf.complaints.about("making room", &error);
+        }
     }
 
     /// Writes down what was used; false if the index is away, and it has to be done once more.
@@ -409,13 +491,10 @@ impl Shelf {
     /// Removes the files of records that are gone.
     pub(super) fn remove_files(&self, gone: &[Gone]) {
         self.recall.forget(gone);
-        for gone in gone {
-            let Some(format) = super::format_named(&gone.extension) else {
-                continue;
-            };
-            if let Err(error) = self.folder.remove(&VariantId(gone.id), format) {
-                self.complaints.about("removing a file", &error);
-            }
+        let file = |gone: &Gone| Some((VariantId(gone.id), super::format_named(&gone.extension)?));
+        let files: Vec<_> = gone.iter().filter_map(file).collect();
+        for error in self.files.remove_all(&files).into_iter().filter_map(Result::err) {
+            self.complaints.about("removing a file", &error);
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::index::{Redis, Storage, Totals};
 
 /// A cache whose index is a redis.
 struct Distant {
-    place: Place,
+    place: TestPlace,
     redis: Redis,
     cache: VariantCache,
     index: Arc<dyn Index>,
@@ -12,10 +12,10 @@ struct Distant {
 impl Distant {
     fn start(storage: Storage, limit_bytes: u64) -> Option<Self> {
         let redis = Redis::start_on(storage)?;
-        let place = Place::new();
+        let place = TestPlace::new();
         let index: Arc<dyn Index> = Arc::new(redis.open());
         let options = CacheOptions { limit_bytes, ..CacheOptions::default() };
-        let cache = VariantCache::open(place.folder.path(), Arc::clone(&index), options).unwrap();
+        let cache = VariantCache::open(&place.place(false), Arc::clone(&index), options).unwrap();
         Some(Self { place, redis, cache, index })
     }
 
@@ -37,7 +37,7 @@ impl Distant {
     }
 
     fn shelf(&self) -> Shelf {
-        Shelf::open(self.place.folder.path(), Arc::clone(&self.index)).unwrap()
+        Shelf::open(&self.place.place(false), Arc::clone(&self.index)).unwrap()
     }
 
     /// How often each answer was asked for.
@@ -128,7 +128,7 @@ fn a_start_without_redis_is_a_start() {
     distant.kill();
     let index: Arc<dyn Index> = Arc::new(distant.redis.open());
     distant.index = Arc::clone(&index);
-    distant.cache = VariantCache::open(distant.place.folder.path(), index, CacheOptions::default()).unwrap();
+    distant.cache = VariantCache::open(&distant.place.place(false), index, CacheOptions::default()).unwrap();
     assert!(!has(&distant.cache, 0), "nothing is known of it");
     assert_eq!(distant.keep(0..3), [true; 3]);
     assert!(has(&distant.cache, 2));

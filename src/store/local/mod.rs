@@ -1,4 +1,9 @@
-//! Images in a folder of the local disk.
+//! Images in a folder of the local disk. The same folder holds objects (`objects`), which have pages of names (`list`).
+
+mod list;
+mod objects;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,11 +15,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
 
 use super::incoming::remove_leftovers;
-use super::{Found, Incoming, StoreError};
+use super::{Found, Incoming, Storage, StoreError, Unread};
 use crate::transform::{SourcePath, SourceVersion};
 
 /// Largest file that is taken into memory; a photograph of 100 megapixels has about 50 MB.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// How sources are opened. Without O_NONBLOCK, opening a named pipe would wait for a writer.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -51,52 +56,9 @@ impl LocalStorage {
         Ok(Self { root: Arc::new(root) })
     }
 
-    /// Opens a source. Symbolic links are followed inside the folder only.
-    /// # Errors
-    /// If there is no readable regular file of this path.
-    pub fn find(&self, path: &SourcePath) -> Result<Found, StoreError> {
-        self.find_resolved(path, ResolveFlags::empty())
-    }
-
-    /// As `find`, if the kernel has all of the path in its memory; `None` if it would have to ask a disk, or if there
-    /// is no such source.
-    #[must_use]
-    pub fn find_at_once(&self, path: &SourcePath) -> Option<Found> {
-        // A kernel before 5.12 does not know the flag: then every source is looked for the other way.
-        self.find_resolved(path, ResolveFlags::CACHED).ok()
-    }
-
-    /// As `find_at_once`, but `Some(None)` if the kernel knows that there is no such source.
-    #[must_use]
-    pub fn look_at_once(&self, path: &SourcePath) -> Option<Option<Found>> {
-        match self.open_resolved(path, ResolveFlags::CACHED) {
-            Ok(file) => opened(file, path).ok().map(Some),
-            Err(rustix::io::Errno::NOENT) => Some(None),
-            Err(_) => None,
-        }
-    }
-
-    /// A new file, which gets its name when it is whole.
-    /// # Errors
-    /// If the folder cannot be written to.
-    pub fn begin(&self) -> Result<Incoming, StoreError> {
-        Incoming::new(&self.root)
-    }
-
     #[cfg(test)]
     pub(super) fn root(&self) -> &Arc<OwnedFd> {
         &self.root
-    }
-
-    /// Whether the folder is still there.
-    /// # Errors
-    /// If it was removed, or the disk does not answer.
-    pub fn check(&self) -> io::Result<()> {
-        let status = fstat(&*self.root)?;
-        if status.st_nlink == 0 {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the image folder was removed"));
-        }
-        Ok(())
     }
 
     fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
@@ -110,6 +72,39 @@ impl LocalStorage {
     }
 }
 
+/// Symbolic links are followed inside the folder only.
+impl Storage for LocalStorage {
+    fn find(&self, path: &SourcePath) -> Result<Found, StoreError> {
+        self.find_resolved(path, ResolveFlags::empty())
+    }
+
+    /// Without a disk, if the kernel has all of the path in its memory.
+    fn find_at_once(&self, path: &SourcePath) -> Option<Found> {
+        // A kernel before 5.12 does not know the flag: then every source is looked for the other way.
+        self.find_resolved(path, ResolveFlags::CACHED).ok()
+    }
+
+    fn look_at_once(&self, path: &SourcePath) -> Option<Option<Found>> {
+        match self.open_resolved(path, ResolveFlags::CACHED) {
+            Ok(file) => opened(file, path).ok().map(Some),
+            Err(rustix::io::Errno::NOENT) => Some(None),
+            Err(_) => None,
+        }
+    }
+
+    fn begin(&self) -> Result<Incoming, StoreError> {
+        Incoming::new(&self.root)
+    }
+
+    /// It cannot if the folder was removed, or the disk does not answer.
+    fn check(&self) -> Result<(), StoreError> {
+        let removed = || io::Error::new(io::ErrorKind::NotFound, "the image folder was removed");
+        let status = fstat(&*self.root).map_err(io::Error::from);
+        let is_there = status.and_then(|status| if status.st_nlink == 0 { Err(removed()) } else { Ok(()) });
+        is_there.map_err(StoreError::Folder)
+    }
+}
+
 fn opened(file: OwnedFd, path: &SourcePath) -> Result<Found, StoreError> {
     let status = fstat(&file).map_err(|error| backend("status", path, error.into()))?;
     if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
@@ -118,7 +113,8 @@ fn opened(file: OwnedFd, path: &SourcePath) -> Result<Found, StoreError> {
     let version = version_of(&status);
     let modified = time_of(version.modified_ns);
     let placed = time_of(i128::from(status.st_ctime) * 1_000_000_000 + i128::from(status.st_ctime_nsec));
-    Ok(Found { file: OpenFile { file: File::from(file), path: path.clone() }, version, modified, placed })
+    let content = Unread::File(OpenFile { file: File::from(file), path: path.clone() });
+    Ok(Found { content, version, modified, placed })
 }
 
 impl OpenFile {
@@ -142,7 +138,7 @@ impl OpenFile {
 
 fn version_of(status: &Stat) -> SourceVersion {
     let modified_ns = i128::from(status.st_mtime) * 1_000_000_000 + i128::from(status.st_mtime_nsec);
-    SourceVersion { size_bytes: u64::try_from(status.st_size).unwrap_or_default(), modified_ns }
+    SourceVersion { size_bytes: u64::try_from(status.st_size).unwrap_or_default(), modified_ns, tag: 0 }
 }
 
 fn backend(operation: &'static str, path: &SourcePath, source: io::Error) -> StoreError {
@@ -164,37 +160,4 @@ fn time_of(modified_ns: i128) -> SystemTime {
     // Times before 1970 exist on disks, but HTTP has no use for them.
     let nanoseconds = u64::try_from(modified_ns).unwrap_or_default();
     UNIX_EPOCH + Duration::from_nanos(nanoseconds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn find(storage: &LocalStorage, path: &str) -> Result<Vec<u8>, StoreError> {
-        storage.find(&SourcePath::new(path).unwrap())?.read().map(|(content, _)| content)
-    }
-
-    #[test]
-    fn only_regular_files_below_the_root_are_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("images");
-        let storage = LocalStorage::open(&root).unwrap();
-        std::fs::create_dir(folder.path().join("images-secret")).unwrap();
-        std::fs::write(folder.path().join("images-secret/canary"), "canary").unwrap();
-        std::fs::create_dir(root.join("folder")).unwrap();
-        std::fs::write(root.join("folder/a"), "inside").unwrap();
-        symlink("a", root.join("folder/link")).unwrap();
-        symlink("../folder/a", root.join("folder/around")).unwrap();
-        symlink(folder.path().join("images-secret/canary"), root.join("out")).unwrap();
-        symlink("../images-secret", root.join("outfolder")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-
-        assert_eq!(find(&storage, "folder/a").unwrap(), b"inside");
-        assert_eq!(find(&storage, "folder/link").unwrap(), b"inside");
-        assert_eq!(find(&storage, "folder/around").unwrap(), b"inside");
-        for hidden in ["out", "outfolder/canary", "folder", "pipe", "missing", "folder/a/b", "proc/self/root"] {
-            assert!(matches!(find(&storage, hidden), Err(StoreError::NotFound(_))), "{hidden}");
-        }
-    }
 }
