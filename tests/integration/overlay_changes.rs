@@ -1,5 +1,6 @@
 //! Watermarks that change, go and come back while answers that show them are kept; and uploads that are marked eagerly.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use pixlserv::index::{Jobs, SqliteIndex};
@@ -98,8 +99,11 @@ fn a_watermark_that_is_older_than_its_picture_changes_the_answer_all_the_same() 
     let second = got(&server, TARGET);
     assert_eq!((second.came(), mark_of(&second)), ("miss", [0, 0, 255, 255]));
     assert_ne!(validators(&first).0, validators(&second).0);
+    // What counts of the watermark is when it was put there.
     let photo = std::fs::metadata(server.images().join("photo.png")).unwrap().modified().unwrap();
-    assert_eq!(validators(&second).1, httpdate::fmt_http_date(photo));
+    let mark = std::fs::metadata(server.images().join("marks/mark.png")).unwrap().ctime();
+    let mark = SystemTime::UNIX_EPOCH + Duration::from_secs(mark.unsigned_abs());
+    assert_eq!(validators(&second).1, httpdate::fmt_http_date(photo.max(mark)));
 }
 
 #[test]
@@ -140,7 +144,9 @@ fn an_answer_is_not_given_while_its_watermark_is_gone() {
         }
         server.put_image("marks/mark.png", &red(), made);
         let back = got(&server, TARGET);
-        assert_eq!((validators(&back), &back.body), (validators(&first), &first.body), "{cache}");
+        assert_eq!((validators(&back).0, &back.body), (validators(&first).0, &first.body), "{cache}");
+        let time = |answer| httpdate::parse_http_date(validators(answer).1).unwrap();
+        assert!(time(&back) >= time(&first), "{cache}: it was put there later");
         if !cache.contains("enabled") {
             assert_eq!(back.came(), "hit", "{cache}");
             settle(&server, Some(1));
