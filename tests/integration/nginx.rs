@@ -10,7 +10,10 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::bucket_world::BucketWorld;
+use crate::pictures::noise;
 use crate::server::{Answer, PATIENCE, Server, exchange, poll};
+use crate::upload_form::{form_of, upload_request};
 
 /// What nginx does with a path before it passes it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +34,19 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts nginx in front of a server; `None`, and a line that says so, where there is no nginx.
     pub(crate) fn start(server: &Server, passing: Passing) -> Option<Self> {
-        let Some(program) = find_nginx() else {
-            eprintln!("skipped: nginx is not installed");
-            return None;
-        };
+        Self::start_before(&[server], passing)
+    }
+
+    /// As `start`, in front of one server or of three.
+    pub(crate) fn start_before(servers: &[&Server], passing: Passing) -> Option<Self> {
+        let program = find_nginx()?;
         let directory = TempDir::new().unwrap();
         // The port is free now; if another takes it before nginx does, the next one is tried.
         (0..10)
             .find_map(|_| {
                 let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
                 let file = directory.path().join("nginx.conf");
-                fs::write(&file, configuration(server, passing, address, directory.path())).unwrap();
+                fs::write(&file, configuration(servers, passing, address, directory.path())).unwrap();
                 let mut command = Command::new(&program);
                 command.arg("-p").arg(directory.path()).arg("-c").arg(&file);
                 command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -98,37 +103,154 @@ impl Drop for Nginx {
 fn find_nginx() -> Option<PathBuf> {
     let places = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&places).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    places.map(|place| place.join("nginx")).find(|program| program.is_file())
+    let program = places.map(|place| place.join("nginx")).find(|program| program.is_file());
+    if program.is_none() {
+        eprintln!("skipped: nginx is not installed");
+    }
+    program
+}
+
+/// The shipped configuration, with places that exist only where nginx is installed as a service in those of this test.
+struct Shipped(String);
+
+impl Shipped {
+    fn new(directory: &Path) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/nginx.conf");
+        let mut shipped = Self(fs::read_to_string(file).unwrap());
+        let at = |name: &str| directory.join(name).display().to_string();
+        let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+        shipped.replace("user www-data;", user);
+        shipped.replace("/run/nginx.pid", &at("nginx.pid"));
+        shipped.replace(
+            "/var/log/nginx/access.log combined buffer=32k flush=5s",
+            &format!("{} combined", at("access.log")),
+        );
+        shipped.replace("/var/log/nginx/error.log", &at("error.log"));
+        // Debian's nginx would put these where only root may write.
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("    {kind}_temp_path {};\n", at(kind)))
+            .concat();
+        shipped.replace("http {\n", &format!("http {{\n{temporary}"));
+        shipped
+    }
+
+    fn replace(&mut self, from: &str, to: &str) {
+        assert!(self.0.contains(from), "config/nginx.conf has no longer {from:?}");
+        self.0 = self.0.replace(from, to);
+    }
+
+    /// With the lines for more servers.
+    fn with_three_servers(mut self) -> Self {
+        self.replace("# server 10.0.0.2:3000", "server 10.0.0.2:3000");
+        self.replace("# server 10.0.0.3:3000", "server 10.0.0.3:3000");
+        self
+    }
 }
 
 /// The shipped configuration, with the places of this test in place of those that it says are to be replaced.
-fn configuration(server: &Server, passing: Passing, address: SocketAddr, directory: &Path) -> String {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/nginx.conf");
-    let mut text = fs::read_to_string(shipped).unwrap();
-    let mut replace = |from: &str, to: &str| {
-        assert!(text.contains(from), "config/nginx.conf has no longer {from:?}");
-        text = text.replace(from, to);
-    };
-    let at = |name: &str| directory.join(name).display().to_string();
-    let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
-    replace("user www-data;", user);
-    replace("/run/nginx.pid", &at("nginx.pid"));
-    replace("/var/log/nginx/access.log combined buffer=32k flush=5s", &format!("{} combined", at("access.log")));
-    replace("/var/log/nginx/error.log", &at("error.log"));
-    replace("listen 80;", &format!("listen {address};"));
-    replace("server unix:/run/pixlserv/pixlserv.sock;", &format!("server {};", server.address()));
-    replace("/var/lib/pixlserv/", &format!("{}/", server.data().display()));
-    if passing == Passing::Normalised {
-        replace("proxy_pass http://pixlserv;\n        }", "proxy_pass http://pixlserv/;\n        }");
+fn configuration(servers: &[&Server], passing: Passing, address: SocketAddr, directory: &Path) -> String {
+    let mut shipped = Shipped::new(directory);
+    shipped.replace("listen 80;", &format!("listen {address};"));
+    shipped.replace("server unix:/run/pixlserv/pixlserv.sock ", &format!("server {} ", servers[0].address()));
+    if let [_, second, third] = servers {
+        shipped = shipped.with_three_servers();
+        shipped.replace("10.0.0.2:3000", &second.address().to_string());
+        shipped.replace("10.0.0.3:3000", &third.address().to_string());
     }
-    // Debian's nginx would put these where only root may write.
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("    {kind}_temp_path {};\n", at(kind)))
-        .concat();
-    text.replacen("http {\n", &format!("http {{\n{temporary}"), 1)
+    shipped.replace("/var/lib/pixlserv/", &format!("{}/", servers[0].data().display()));
+    if passing == Passing::Normalised {
+        shipped.replace("proxy_pass http://pixlserv;\n        }", "proxy_pass http://pixlserv/;\n        }");
+    }
+    shipped.0
 }
 
 const ACCELERATED: &str = "cache: {x-accel-redirect: /pixlserv-cache/}\n";
+
+#[test]
+fn nginx_takes_the_shipped_file_with_one_server_and_with_three() {
+    let Some(program) = find_nginx() else {
+        return;
+    };
+    let directory = TempDir::new().unwrap();
+    for mut shipped in [Shipped::new(directory.path()), Shipped::new(directory.path()).with_three_servers()] {
+        if !rustix::process::getuid().is_root() {
+            // Another port is beyond what they may listen on.
+            shipped.replace("listen 80;", "listen 8080;");
+        }
+        let file = directory.path().join("nginx.conf");
+        fs::write(&file, shipped.0).unwrap();
+        let output =
+            Command::new(&program).arg("-t").arg("-p").arg(directory.path()).arg("-c").arg(&file).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let is_fine = output.status.success() && text.contains("test is successful") && !text.contains("[warn]");
+        assert!(is_fine, "{text}");
+    }
+}
+
+#[test]
+fn one_server_of_three_has_an_image_and_another_takes_its_place() {
+    let first = Server::start("");
+    let (second, mut third) = (first.again(""), first.again(""));
+    let Some(nginx) = Nginx::start_before(&[&first, &second, &third], Passing::Raw) else {
+        return;
+    };
+    let asked = |server: &Server, what: &str| server.log().lines().filter(|line| line.contains(what)).count();
+    // They write their logs a little later.
+    let asked_all = |what: &str, n_wanted: usize| {
+        let n_asked = || [&first, &second, &third].map(|server| asked(server, what));
+        let all = || Some(n_asked()).filter(|counts| counts.iter().sum::<usize>() == n_wanted);
+        poll(Instant::now() + PATIENCE, all).unwrap_or_else(|| panic!("{what}: {:?}", n_asked()))
+    };
+    let targets: Vec<_> = (10..70).map(|width| format!("/image/w_{width}/photo.jpg")).collect();
+    for target in targets.iter().chain(&targets).chain(&targets) {
+        assert_eq!(nginx.get(target).status, 200, "{target}");
+    }
+    let n_images = asked_all("/image/", 180);
+    assert!(n_images.iter().all(|count| *count > 0), "{n_images:?}");
+    for target in &targets {
+        assert!(asked_all(&format!("{target} "), 3).contains(&3), "{target}: one is asked each time");
+    }
+
+    let upload = upload_request("/upload", &form_of(&crate::pictures::jpeg(64, 48)));
+    for _ in 0..60 {
+        assert_eq!(exchange(nginx.address(), &upload, PATIENCE).statuses(), [200]);
+    }
+    let n_uploads = asked_all("/upload ", 60);
+    assert!(n_uploads.iter().all(|count| *count > 0), "{n_uploads:?}");
+
+    third.kill();
+    for target in &targets {
+        assert_eq!(nginx.get(target).status, 200, "{target}");
+    }
+    for _ in 0..10 {
+        assert_eq!(exchange(nginx.address(), &upload, PATIENCE).statuses(), [200], "nobody has got it before");
+    }
+}
+
+/// Answers of all servers are no reason for nginx to leave them out.
+#[test]
+fn what_servers_have_in_memory_comes_through_while_the_bucket_is_away() {
+    let world = BucketWorld::start();
+    world.put("cat.jpg", noise(300, 200));
+    let servers = [(); 3].map(|()| world.serve(None, ""));
+    let Some(nginx) = Nginx::start_before(&servers.each_ref()[..], Passing::Raw) else {
+        return;
+    };
+    let targets: Vec<_> = (10..22).map(|width| format!("/image/w_{width}/cat.jpg")).collect();
+    for target in &targets {
+        assert_eq!(nginx.get(target).status, 200);
+        let hit = || (nginx.get(target).header("X-Cache") == Some("hit")).then_some(());
+        poll(Instant::now() + PATIENCE, hit).expect("an answer is never kept");
+    }
+    world.proxy.stop_listening();
+    world.proxy.end_connections();
+    for number in 0..30 {
+        assert_eq!(nginx.get(&format!("/image/w_10/none-{number}.jpg")).status, 502);
+    }
+    for target in &targets {
+        assert_eq!(nginx.get(target).status, 200, "{}", nginx.errors());
+    }
+}
 
 #[test]
 fn nginx_accepts_what_is_shipped_and_images_come_through_it() {

@@ -113,7 +113,7 @@ fn spawn(port: u16, storage: Storage, directory: &TempDir) -> Child {
     command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn().unwrap()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let span = u32::from(PORTS.end - PORTS.start);
     loop {
