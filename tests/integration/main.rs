@@ -9,6 +9,7 @@ mod architecture;
 mod behind_nginx;
 mod bucket_world;
 mod buckets;
+mod buckets_tls;
 mod cache_command;
 mod cache_fill;
 mod client;

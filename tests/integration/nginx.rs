@@ -100,7 +100,7 @@ impl Drop for Nginx {
     }
 }
 
-fn find_nginx() -> Option<PathBuf> {
+pub(crate) fn find_nginx() -> Option<PathBuf> {
     let places = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&places).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let program = places.map(|place| place.join("nginx")).find(|program| program.is_file());
