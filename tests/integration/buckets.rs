@@ -339,6 +339,15 @@ fn a_storage_that_never_answers_is_told_in_time() {
 }
 
 #[test]
+fn a_slow_storage_has_the_time_that_is_configured() {
+    let world = BucketWorld::start();
+    world.put("cat.jpg", noise(300, 200));
+    let server = world.serve(None, "storage-timeout: 30\n");
+    world.proxy.always(Fault::Delay(Duration::from_secs(5)));
+    assert_eq!(server.get("/image/w_60/cat.jpg").status, 200, "{}", server.log_of_events());
+}
+
+#[test]
 fn a_damaged_body_is_neither_served_nor_kept() {
     let world = BucketWorld::start();
     let plain = Server::start("cache: {enabled: No}\n");

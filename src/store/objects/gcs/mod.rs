@@ -19,7 +19,7 @@ use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, RequestBuilder, SendBody};
 
-use super::agent::{agent, failure};
+use super::agent::{CONNECT_TIMEOUT, IDLE_TIMEOUT, agent, failure};
 use super::{Answer, Backend, Content, ObjectError, ObjectState, Objects, Page, Remote};
 use answer::{Call, read, refusal};
 use grant::Account;
@@ -29,7 +29,6 @@ use upload::Upload;
 
 pub use options::GcsOptions;
 
-const MAX_CONNECT: Duration = Duration::from_secs(2);
 const MAX_METADATA_BYTES: u64 = 64 << 10;
 /// 1,000 names of 1,024 bytes, each of which may be written as `\u00XX`, and what is between.
 const MAX_LIST_BYTES: u64 = 8 << 20;
@@ -154,10 +153,6 @@ impl Backend for Gcs {
         let response = self.send(left, |bearer, left| {
             let upload = Upload::new(name, content, md5, content_type)?;
             timed(self.agent.post(&self.uploads), left)
-                .config()
-                // The answer comes once all is stored; meanwhile nothing does.
-                .timeout_per_read(Some(left))
-                .build()
                 .header(AUTHORIZATION, bearer)
                 .header(CONTENT_TYPE, upload.content_type)
                 .header(CONTENT_LENGTH, upload.n_bytes)
@@ -200,5 +195,7 @@ fn bearer(token: &str) -> String {
 
 /// Limits a request to the time that is left.
 fn timed<T>(request: RequestBuilder<T>, left: Duration) -> RequestBuilder<T> {
-    request.config().timeout_connect(Some(left.min(MAX_CONNECT))).timeout_recv_response(Some(left)).build()
+    let connect = left.min(CONNECT_TIMEOUT);
+    let limits = request.config().timeout_resolve(Some(connect)).timeout_connect(Some(connect));
+    limits.timeout_recv_response(Some(left)).timeout_per_read(Some(left.max(IDLE_TIMEOUT))).build()
 }
