@@ -81,7 +81,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
 /// Nothing is made where no server has ever kept anything: the path is more likely wrong.
 fn open(config: &Config) -> Result<Shelf, String> {
     let bucket = storage::bucket(config)?;
-    if bucket.is_none() && !config.data_path.join("cache").exists() {
+    let is_there = match (&bucket, &config.index.0) {
+        (None, _) => config.data_path.join("cache").exists(),
+        (Some(_), IndexChoice::Embedded) => index::embedded_path(config).exists(),
+        (Some(_), IndexChoice::Redis(_)) => true,
+    };
+    if !is_there {
         return Err(format!(
             "there is no cache in {} yet; name the configuration of the server with --config, and run from its folder",
             config.data_path.display()

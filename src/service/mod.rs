@@ -290,7 +290,11 @@ impl Service {
     /// Ends the work: what was answered is kept first, as far as `timeout` allows; false if it does not.
     pub fn close(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let is_settled = self.storing.settle(deadline) && self.workshop.flights.settle(deadline);
+        let is_stored = self.storing.settle(deadline);
+        if !is_stored {
+            tracing::error!("uploads are still being stored; those of them that were answered are lost");
+        }
+        let is_settled = self.workshop.flights.settle(deadline) && is_stored;
         self.cache.close(deadline.saturating_duration_since(Instant::now())) && is_settled
     }
 }
