@@ -24,9 +24,18 @@ pub(super) fn bucket(config: &Config) -> Result<Option<Arc<dyn Objects>>, String
     bucket.map(Some).map_err(|error| describe(&error))
 }
 
-/// Looks whether a bucket can be used. One that cannot be reached now may be later, and does not stop the start.
+/// Looks whether a bucket can be used. One that cannot be reached now may be later, and does not stop the start; nor does
+/// one that allows reading alone, if no answers are to be kept there.
 pub(super) fn verify(config: &Config, bucket: &dyn Objects) -> Result<(), String> {
-    match objects::verify(bucket) {
+    let is_writable = match objects::verify_reading(bucket).map(|()| objects::verify_writing(bucket)) {
+        Ok(Err(error @ ObjectError::Refused(_))) if !config.cache.is_enabled => {
+            tracing::warn!("uploads are answered 502: {}", describe(&error));
+            return Ok(());
+        }
+        Ok(is_writable) => is_writable,
+        Err(error) => Err(error),
+    };
+    match is_writable {
         Ok(()) => Ok(()),
         Err(error @ (ObjectError::Refused(_) | ObjectError::Missing)) => {
             Err(format!("cannot use the {}: {}", config.storage.1, describe(&error)))

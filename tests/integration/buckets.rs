@@ -460,6 +460,18 @@ fn a_start_says_what_is_wrong_with_the_bucket() {
 }
 
 #[test]
+fn a_bucket_that_may_only_be_read_is_enough_where_nothing_is_kept() {
+    let world = BucketWorld::start();
+    world.put("cat.jpg", noise(300, 200));
+    world.s3.deny(&["PutObject", "DeleteObject"]);
+    let server = world.serve(None, "cache: {enabled: No}\n");
+    assert_eq!(server.get("/image/w_50/cat.jpg").status, 200);
+    assert!(server.log().contains("s3:PutObject"), "{}", server.log());
+    let answer = told(&server, &upload_request("/upload", &form_of(&jpeg(64, 48))));
+    assert_eq!(answer.status, 502, "{answer:?}");
+}
+
+#[test]
 fn a_clock_that_is_off_is_named() {
     let world = BucketWorld::start();
     world.put("cat.jpg", noise(300, 200));

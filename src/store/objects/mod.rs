@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 pub use gcs::{GcsOptions, gcs};
 pub(crate) use remote::Remote;
 pub use s3::{S3Options, s3};
-pub use verify::verify;
+pub use verify::{verify_reading, verify_writing};
 
 /// Longest name in bytes; S3 and GCS allow no more.
 pub const MAX_NAME_BYTES: usize = 1024;

@@ -5,12 +5,22 @@ use std::sync::Arc;
 use super::{Content, Fetched, InMemory, ObjectError, Objects};
 use crate::index::process_name;
 
-/// Lists, stores, reads and removes, as a server does: below the names of cached answers, with a name that none has.
+/// Lists, and looks for an object that is not there.
 /// # Errors
 /// If one of that is refused, or the storage fails.
-pub fn verify(objects: &dyn Objects) -> Result<(), ObjectError> {
+pub fn verify_reading(objects: &dyn Objects) -> Result<(), ObjectError> {
     objects.list("cache/", None, 1)?;
-    let name = format!("cache/.pixlserv-check-{}", process_name());
+    match objects.get(&name(), None, &mut InMemory::new(1024)) {
+        Ok(_) | Err(ObjectError::Missing) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stores, reads and removes an object.
+/// # Errors
+/// If one of that is refused, or the storage fails.
+pub fn verify_writing(objects: &dyn Objects) -> Result<(), ObjectError> {
+    let name = name();
     let content = Arc::new(b"pixlserv looks whether it may write here".to_vec());
     if let Err(error) = objects.put(&name, &Content::Bytes(Arc::clone(&content)), "text/plain") {
         // It may have been stored all the same.
@@ -24,4 +34,9 @@ pub fn verify(objects: &dyn Objects) -> Result<(), ObjectError> {
         Fetched::Whole(_) if read.bytes == *content => deleted,
         _ => Err(ObjectError::Failed("what was stored is not what is read".to_owned())),
     }
+}
+
+/// Below the names of cached answers, with a name that none has.
+fn name() -> String {
+    format!("cache/.pixlserv-check-{}", process_name())
 }
