@@ -3,16 +3,20 @@
 //!
 //! `cargo bench --features tiny_http --bench front -- [--quick] [--only PART] [--record FOLDER]`
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use common::{day, find, free_address, heading, is_served, on_cores, start_pixlserv};
 
 /// A row of the result: what was measured, and of whom.
 type Key = (String, &'static str);
@@ -216,18 +220,12 @@ fn ours(name: &'static str, kind: &str, folder: &Path, cores: Option<&str>) -> P
          http: {{access-log: No, loop: {kind}}}\n"
     );
     fs::write(&file, text).expect("a file");
-    let mut command = on_cores(env!("CARGO_BIN_EXE_pixlserv").as_ref(), cores);
-    let mut child = command.arg("run").arg(&file).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let log = BufReader::new(child.stderr.take().expect("its log"));
-    let mut lines = log.lines().map_while(Result::ok);
-    let line = lines.find(|line| line.contains("listening on http://")).expect("it listens");
-    let address = line.rsplit_once("http://").expect("an address").1.trim().to_owned();
-    thread::spawn(move || lines.for_each(drop));
+    let (child, address) = start_pixlserv(&file, cores);
     Peer { name, child, address, target: String::new(), tag: String::new(), n_made: AtomicU64::new(0) }
 }
 
 fn nginx(name: &'static str, file_cache: &str, folder: &Path, cores: Option<&str>) -> Peer {
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").to_string();
+    let address = free_address();
     let place = tempfile::tempdir_in(folder).expect("a temporary folder").keep();
     let at = |name: &str| place.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -249,30 +247,9 @@ fn nginx(name: &'static str, file_cache: &str, folder: &Path, cores: Option<&str
     let child = command.arg("-c").arg(place.join("nginx.conf")).arg("-p").arg(&place);
     let child = child.stderr(Stdio::null()).spawn().expect("nginx starts");
     let target = "/answer.jpg".to_owned();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(&address).is_err() {
-        assert!(Instant::now() < deadline, "nginx does not serve");
-        thread::park_timeout(Duration::from_millis(5));
-    }
+    assert!(is_served(&address), "nginx does not serve");
     let tag = get(&address, &target).1;
     Peer { name, child, address, target, tag, n_made: AtomicU64::new(0) }
-}
-
-fn on_cores(program: &Path, cores: Option<&str>) -> Command {
-    match cores {
-        None => Command::new(program),
-        Some(cores) => {
-            let mut command = Command::new("taskset");
-            command.args(["-c", cores]).arg(program);
-            command
-        }
-    }
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let places = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&places).chain(["/usr/sbin".into()]);
-    places.map(|place| place.join(program)).find(|path| path.is_file())
 }
 
 /// A target whose answer has 18 to 22 KB.
@@ -355,16 +332,9 @@ fn table(results: &BTreeMap<Key, Vec<Measured>>) -> String {
 
 /// The table and its numbers, as files named by the day.
 fn save(folder: &Path, table: &str, results: &BTreeMap<Key, Vec<Measured>>) {
-    let say = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-    };
-    let day = say("date", &["+%F"]).trim().to_owned();
-    let cpu = say("lscpu", &[]);
-    let cpu: String = cpu.lines().filter(|line| line.starts_with("Model name") || line.starts_with("CPU(s)")).collect();
-    let commit = say("git", &["rev-parse", "--short", "HEAD"]);
+    let day = day();
     fs::create_dir_all(folder).expect("the folder");
-    let text = format!("{cpu}\ncommit {}\nmedians of interleaved rounds\n\n{table}", commit.trim());
+    let text = format!("{}\nmedians of interleaved rounds\n\n{table}", heading());
     fs::write(folder.join(format!("{day}-front.txt")), text).expect("a file");
     let mut csv = "case,server,requests_per_second,p50_us,p99_us,errors\n".to_owned();
     for ((case, name), values) in results {

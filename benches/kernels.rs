@@ -1,9 +1,16 @@
-//! Kernels beside a plain copy of the same bytes, each at every level: ink over pictures of 1600 × 1200, row by row,
-//! and over a band of 16 rows, which stays in the cache. All take turns in rounds; medians are printed.
+//! Kernels and stages beside a plain copy of the same bytes, each at every level: those of decoding, resizing and
+//! encoding; then ink over pictures of 1600 × 1200, row by row, and over a band of 16 rows, which stays in the cache. All
+//! take turns in rounds; medians are printed.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use pixlserv::pipeline::codec::jpeg_kernels::idct::{self, BlockRow};
+use pixlserv::pipeline::codec::jpeg_kernels::{color, unstuff, upsample};
 use pixlserv::pipeline::stamp::blend;
+use pixlserv::pipeline::{codec, color::Conversion, resize};
+use pixlserv::plan::{Encode, Jpeg};
+use pixlserv::raster::{Format, Layout, Pixmap, Rect, Size};
 use pixlserv::simd::Level;
 
 const WIDTH: usize = 1600;
@@ -140,11 +147,126 @@ impl Case<'_> {
     }
 }
 
+/// A kernel over bytes that stay the same: each round runs it once.
+struct Kernel {
+    name: &'static str,
+    /// Bytes that are written.
+    n_bytes: usize,
+    run: Box<dyn FnMut(Level)>,
+}
+
+/// Kernels of the JPEG decoder over rows of 4,096 samples, and whole stages of an image. Bytes that are written count.
+fn stages(noise: &mut Noise) -> Vec<Kernel> {
+    const WIDTH: usize = 4096;
+    let mut bytes = |n: usize| (0..n).map(|_| noise.below(256) as u8).collect::<Vec<_>>();
+    let planes = [bytes(WIDTH), bytes(WIDTH), bytes(WIDTH)];
+    let half = [bytes(WIDTH / 2), bytes(WIDTH / 2)];
+    let mut stuffed = bytes(64 << 10);
+    stuffed.iter_mut().for_each(|byte| *byte &= 0x7F);
+    stuffed.chunks_exact_mut(256).for_each(|chunk| chunk[..2].copy_from_slice(&[0xFF, 0]));
+    let coefficients: Vec<i16> = (0..WIDTH * 8).map(|_| (noise.below(64) as i16 - 32) >> noise.below(6)).collect();
+    let pixels = (0..1362 * 1112 * 3).map(|_| noise.below(256) as u8).collect();
+    let picture = Pixmap::new(Size::new(1362, 1112), Layout::Rgb, pixels);
+    let answer = Pixmap::new(Size::new(720, 588), Layout::Rgb, picture.bytes()[..720 * 588 * 3].to_vec());
+    let mut kernels = vec![
+        Kernel {
+            name: "unstuff",
+            n_bytes: stuffed.len(),
+            run: {
+                let mut target = vec![0; stuffed.len()];
+                Box::new(move |level| _ = black_box(unstuff::unstuff(level, &stuffed, &mut target)))
+            },
+        },
+        Kernel {
+            name: "YCbCr to RGB",
+            n_bytes: WIDTH * 3,
+            run: {
+                let mut rgb = vec![0; WIDTH * 3];
+                Box::new(move |level| color::to_rgb(level, &planes[0], &planes[1], &planes[2], black_box(&mut rgb)))
+            },
+        },
+        Kernel {
+            name: "chroma twice as wide and high",
+            n_bytes: WIDTH,
+            run: {
+                let mut wide = vec![0; WIDTH];
+                Box::new(move |level| upsample::wider_and_higher(level, &half[0], &half[1], black_box(&mut wide)))
+            },
+        },
+        Kernel {
+            name: "resize 1362 × 1112 to 720 × 588",
+            n_bytes: 720 * 588 * 3,
+            run: {
+                let frame = resize::Frame::new(Rect::whole(picture.size()), Some(Size::new(720, 588)));
+                let conversion = Conversion::new(None, Layout::Rgb);
+                Box::new(move |level| {
+                    let source = resize::Source::View(picture.view(Rect::whole(picture.size())));
+                    black_box(resize::run(level, source, &frame, &conversion));
+                })
+            },
+        },
+        Kernel {
+            name: "JPEG of 720 × 588",
+            n_bytes: 720 * 588 * 3,
+            run: {
+                let Jpeg { quality, progressive } = Jpeg::default();
+                let encode = Encode { format: Format::Jpeg, quality, progressive };
+                Box::new(move |level| _ = black_box(codec::encode(level, &answer, encode)))
+            },
+        },
+    ];
+    for (name, side) in [("inverse DCT at 1/8", 1), ("at 2/8", 2), ("at 4/8", 4), ("at 8/8", 8)] {
+        let factors = vec![3; side * side];
+        let blocks = BlockRow { first: 0, step: side * side, per_group: 1, n_groups: WIDTH / side };
+        let (coefficients, mut samples) = (coefficients.clone(), vec![0; WIDTH * side]);
+        let run = move |level| {
+            idct::inverse(level, side, &coefficients, blocks, &factors, black_box(&mut samples), WIDTH);
+        };
+        kernels.push(Kernel { name, n_bytes: blocks.n_groups * side * side, run: Box::new(run) });
+    }
+    kernels
+}
+
+/// Levels take turns, beside a copy of as many bytes; medians.
+fn compare(kernels: Vec<Kernel>, levels: &[Level]) {
+    println!(
+        "\n{:<34} {:>8}{}",
+        "GB/s written",
+        "copy",
+        levels.iter().map(|level| format!("{:>8}", level.name())).collect::<String>()
+    );
+    for Kernel { name, n_bytes, mut run } in kernels {
+        let (original, mut copy) = (vec![7u8; n_bytes], vec![0u8; n_bytes]);
+        let mut times = vec![Vec::new(); levels.len() + 1];
+        // Short ones are run so often that a round takes some microseconds.
+        let repeats = (200_000 / n_bytes).max(1);
+        for _ in 0..101 {
+            for (index, times) in times.iter_mut().enumerate() {
+                let start = Instant::now();
+                for _ in 0..repeats {
+                    match index.checked_sub(1) {
+                        None => black_box(&mut copy).copy_from_slice(black_box(&original)),
+                        Some(level) => run(levels[level]),
+                    }
+                }
+                times.push(start.elapsed());
+            }
+        }
+        let speeds = times.iter_mut().map(|times| {
+            times.sort_unstable();
+            (n_bytes * repeats) as f64 / times[times.len() / 2].as_nanos() as f64
+        });
+        println!("{name:<34} {}", speeds.map(|speed| format!("{speed:>8.2}")).collect::<String>());
+    }
+}
+
 fn main() {
     let noise = &mut Noise(2_463_534_242);
     let inks = [("photo", photo_ink(noise)), ("text", text_ink(noise)), ("opaque", opaque_ink(noise))];
     let pictures = pictures(noise);
     let levels = Level::available();
+    compare(stages(noise), &levels);
+    println!();
     let works: Vec<Work> = std::iter::once(Work::Copy).chain(levels.iter().copied().map(Work::Blend)).collect();
     let mut target = vec![0; WIDTH * HEIGHT * 4];
     let mut cases: Vec<Case> = pictures

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pixlserv::config::{Config, Environment};
+use pixlserv::pipeline::codec::{self, Shared};
 use pixlserv::pipeline::stamp::Stamp;
-use pixlserv::pipeline::{self, DecodeError, Limits, codec, color::Conversion, resize};
-use pixlserv::plan::{JpegQuality, Plan};
+use pixlserv::pipeline::{self, DecodeError, Limits, Wanted, color::Conversion, resize};
+use pixlserv::plan::{Jpeg, Plan};
 use pixlserv::raster::{Header, Layout, Pixmap, Rect, Size};
 use pixlserv::service::{MarkFiles, Stamps};
 use pixlserv::simd::Level;
 use pixlserv::store::LocalStorage;
 use pixlserv::transform::Transformation;
+
+const LIMITS: Limits = Limits { max_source_pixels: 100_000_000 };
 
 fn pictures() -> Vec<(String, Vec<u8>)> {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/images");
@@ -32,31 +35,36 @@ fn pictures() -> Vec<(String, Vec<u8>)> {
 }
 
 fn plan(source: &[u8], parameters: &str) -> Plan {
-    let header = pipeline::probe(source, Limits { max_source_pixels: 100_000_000 }).expect("a sound picture");
+    let header = pipeline::probe(source, LIMITS).expect("a sound picture");
     let transformation = Transformation::plain(parameters.parse().expect("valid parameters"));
-    Plan::new(&transformation, 1, &header, JpegQuality::default(), 8192).expect("a small answer")
+    Plan::new(&transformation, 1, &header, Jpeg::default(), 8192).expect("a small answer")
 }
 
 fn stages(criterion: &mut Criterion) {
     for (name, source) in pictures() {
-        let mut decoded = codec::decode(&source).expect("a sound picture");
-        let (size, layout) = (decoded.pixels.size(), decoded.pixels.layout());
-        let conversion = Conversion::new(decoded.profile.as_deref(), layout);
+        let size = pipeline::probe(&source, LIMITS).expect("a sound picture").stored;
+        let decode = || Shared::decode(Level::best(), &source, &Wanted::all(size)).expect("a sound picture");
+        let shared = decode().expect("not too large to be kept");
+        let decoded = shared.again();
+        let conversion = Conversion::new(decoded.profile.as_deref(), decoded.pixels.layout());
         let target = Size::new(400, (400.0 * f64::from(size.height) / f64::from(size.width)) as u32);
-        let mut resized =
-            || resize::run(resize::Source::new(&mut decoded.pixels, Rect::whole(size)), Some(target), &conversion);
+        let frame = resize::Frame::new(Rect::whole(size), Some(target));
+        let resized =
+            || resize::run(Level::best(), resize::Source::new(&mut shared.again().pixels), &frame, &conversion);
         let small = resized();
         let encode = plan(&source, "w_400").encode;
 
         let mut group = criterion.benchmark_group("stage");
         group.throughput(Throughput::Elements(size.pixels()));
-        group.bench_function(BenchmarkId::new("decode", &name), |bencher| bencher.iter(|| codec::decode(&source)));
+        group.bench_function(BenchmarkId::new("decode", &name), |bencher| {
+            bencher.iter(decode);
+        });
         group.bench_function(BenchmarkId::new("resize to 400", &name), |bencher| {
-            bencher.iter(&mut resized);
+            bencher.iter(resized);
         });
         group.throughput(Throughput::Elements(small.size().pixels()));
         group.bench_function(BenchmarkId::new("encode 400", &name), |bencher| {
-            bencher.iter(|| codec::encode(&small, encode));
+            bencher.iter(|| codec::encode(Level::best(), &small, encode));
         });
         group.finish();
     }
@@ -98,7 +106,7 @@ fn overlays(criterion: &mut Criterion) {
     let header = pipeline::probe(&source, limits).expect("a sound picture");
     let mut group = criterion.benchmark_group("overlay");
     for (name, transformation) in &config.catalog.named {
-        let plan = Plan::new(transformation, 1, &header, JpegQuality::default(), 8192).expect("a small answer");
+        let plan = Plan::new(transformation, 1, &header, Jpeg::default(), 8192).expect("a small answer");
         let make = |kept: &Stamps| stamps(kept, &storage, transformation, &plan);
         let kept = Stamps::new(64 << 20);
         let made = make(&kept);
@@ -121,14 +129,16 @@ fn stamps(kept: &Stamps, storage: &LocalStorage, transformation: &Arc<Transforma
     let limits = Limits { max_source_pixels: 100_000_000 };
     let mut files = MarkFiles::new(storage, limits);
     let mut gathered = kept.gather(&mut files, transformation, 1, plan).expect("all is there");
-    (0..plan.stamps.len()).map(|number| kept.make(&mut gathered, number).expect("all can be drawn")).collect()
+    (0..plan.stamps.len())
+        .map(|number| kept.make(Level::best(), &mut gathered, number).expect("all can be drawn"))
+        .collect()
 }
 
 /// The drawing alone, of pixels that are there.
 fn draw_alone(criterion: &mut Criterion, config: &Config, storage: &LocalStorage, header: &Header) {
     let mut group = criterion.benchmark_group("draw");
     for (name, transformation) in &config.catalog.named {
-        let plan = Plan::new(transformation, 1, header, JpegQuality::default(), 8192).expect("a small answer");
+        let plan = Plan::new(transformation, 1, header, Jpeg::default(), 8192).expect("a small answer");
         let stamps = stamps(&Stamps::new(0), storage, transformation, &plan);
         let size = plan.output();
         let mut image = Pixmap::new(size, Layout::Rgb, vec![99; size.pixels() as usize * 3]);

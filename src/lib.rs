@@ -48,8 +48,9 @@
 //! in it, and [`service::Upload`] takes that, proves it sound by a whole decode, and gives it a name. What every upload
 //! is wanted as is made after the answer, from a queue of the index.
 //!
-//! An image: [`pipeline::run`] decodes the source as it is stored, resizes the planned region in linear light, filters,
-//! turns it for display, draws its stamps and encodes it. Watermarks and texts become stamps before
+//! An image: [`pipeline::run`] decodes the source row by row, a JPEG at the reduced scale that the plan says, and resizes
+//! the planned region in linear light as rows come, so that memory does not grow with the source; it filters, turns for
+//! display, draws stamps and encodes. Watermarks and texts become stamps before
 //! ([`service::Stamps`]), which are kept: the files of watermarks are found with the name of the answer, whose part their
 //! states are.
 

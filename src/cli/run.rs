@@ -155,7 +155,7 @@ fn service(
         stamps: Stamps::new(bytes / STAMP_SHARE),
         level,
         limits: pipeline::Limits { max_source_pixels: config.max_source_pixels },
-        jpeg_quality: config.jpeg_quality,
+        jpeg: config.jpeg,
         max_age_s: config.max_age_s,
         cache: cache(config, (index, bucket))?,
         workshop: Workshop::new((Arc::clone(io), storing), pixels, reading, drawing),

@@ -59,7 +59,7 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
     };
     let limits = Limits { max_source_pixels: config.max_source_pixels };
     let header = codec::probe(source, limits).map_err(|error| describe(&error))?;
-    let plan = Plan::new(&transformation, scale, &header, config.jpeg_quality, catalog.rules.max_output_side)
+    let plan = Plan::new(&transformation, scale, &header, config.jpeg, catalog.rules.max_output_side)
         .map_err(|error| describe(&error))?;
     let level = level()?;
     if plan.stamps.is_empty() {
@@ -74,7 +74,7 @@ fn transform(arguments: &Arguments, catalog: &Catalog, config: &Config, source: 
     let stamps = Stamps::new(0);
     let gathered = stamps.gather(&mut MarkFiles::new(&*storage, limits), &transformation, scale, &plan);
     let mut gathered = gathered.map_err(|error| describe(&error))?;
-    let drawn = pipeline::run(level, source, &plan, |number| stamps.make(&mut gathered, number));
+    let drawn = pipeline::run(level, source, &plan, |number| stamps.make(level, &mut gathered, number));
     Ok(drawn.map_err(|error| describe(&error))?.bytes)
 }
 

@@ -21,7 +21,8 @@ impl Config {
         line("max-scale", &rules.max_scale.get());
         line("max-output-side", &format!("{} pixels", rules.max_output_side));
         line("max-source-pixels", &self.max_source_pixels);
-        line("jpeg-quality", &self.jpeg_quality.get());
+        line("jpeg-quality", &self.jpeg.quality.get());
+        line("jpeg-progressive", &yes(self.jpeg.progressive));
         line("max-age", &format!("{} s", self.max_age_s));
         self.explain_access(&mut text);
         self.explain_cache(&mut text);

@@ -32,6 +32,7 @@ pub(super) struct ConfigFile {
     pub(super) allow_originals: Option<Flag>,
     pub(super) async_uploads: Option<Flag>,
     pub(super) jpeg_quality: Option<Whole<JpegQuality>>,
+    pub(super) jpeg_progressive: Option<Flag>,
     pub(super) throttling_rate: Option<Number<u32, 0, 1_000_000>>,
     pub(super) upload_max_file_size: Option<Number<u64, 1, { 1 << 30 }>>,
     pub(super) upload_max_pixels: Option<Number<u64, 1, 1_000_000_000>>,

@@ -21,7 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::access::{AddressRange, Authorisation, RequestsPerMinute};
-use crate::plan::JpegQuality;
+use crate::plan::{Jpeg, JpegQuality};
 use crate::transform::{Catalog, MaxScale, Rules};
 use error::Step;
 use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection};
@@ -39,8 +39,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Config {
     /// Named transformations, and what clients may ask for beside them.
     pub catalog: Catalog,
-    /// Quality of JPEG answers.
-    pub jpeg_quality: JpegQuality,
+    /// How JPEG answers are encoded.
+    pub jpeg: Jpeg,
     /// Most pixels of a source.
     pub max_source_pixels: u64,
     /// Seconds that clients may keep an answer.
@@ -252,7 +252,10 @@ impl Config {
         let local_path = file.local_path.map_or_else(|| PathBuf::from("local-images"), |path| path.0);
         Ok(Self {
             catalog: Catalog { named, rules },
-            jpeg_quality: file.jpeg_quality.map_or_else(JpegQuality::default, |quality| quality.0),
+            jpeg: Jpeg {
+                quality: file.jpeg_quality.map_or_else(JpegQuality::default, |quality| quality.0),
+                progressive: flag(file.jpeg_progressive, false),
+            },
             max_source_pixels: number(file.max_source_pixels, 100_000_000),
             max_age_s: number(file.max_age, 86_400),
             storage: environment.storage(&local_path),

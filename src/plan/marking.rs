@@ -1,6 +1,6 @@
 //! The size of a watermark on a picture, and how much of it has to be made.
 
-use super::{Encode, JpegQuality, Placement, Plan, visible};
+use super::{Eighths, Encode, JpegQuality, Placement, Plan, visible};
 use crate::raster::{Header, Point, Rect, Size};
 use crate::transform::Watermark;
 
@@ -17,6 +17,9 @@ pub struct MarkPlan {
     /// Where the part that is made lies in `frame`.
     pub offset: Point,
 }
+
+/// A watermark is scaled as finely as the best answers that it may be drawn on need.
+const DETAIL: JpegQuality = JpegQuality(94);
 
 impl MarkPlan {
     /// Plans a watermark for a picture. `enlarge` is the scale where its image is not made for it. `None` if nothing of
@@ -40,13 +43,16 @@ impl MarkPlan {
         let crop = Rect { x, y, size: Size::new(width, height) };
         let size = if is_own_size { Size::new(width * enlarge, height * enlarge) } else { frame };
         let orientation = header.orientation;
+        let (stored_crop, stored_size) = (orientation.stored_region(crop, displayed), orientation.stored_size(size));
+        let resize = (size != crop.size).then_some(stored_size);
         let image = Plan {
-            crop: orientation.stored_region(crop, displayed),
-            resize: (size != crop.size).then(|| orientation.stored_size(size)),
+            crop: stored_crop,
+            resize,
+            eighths: Eighths::of(header.format, stored_crop.size, resize, DETAIL),
             orientation,
             grayscale: false,
             stamps: Vec::new(),
-            encode: Encode { format: header.format, quality: JpegQuality::default() },
+            encode: Encode { format: header.format, quality: JpegQuality::default(), progressive: false },
         };
         let offset = Point { x: i64::from(x) * i64::from(enlarge), y: i64::from(y) * i64::from(enlarge) };
         Some(Self { image, frame, offset })
@@ -101,6 +107,7 @@ mod tests {
             stored: Size::new(source.0, source.1),
             orientation: Orientation::NORMAL,
             decoded_bytes: 0,
+            streamed_bytes: 0,
         };
         let place = Placement::new(&mark.anchor, enlarge, false);
         MarkPlan::new(&mark, &place, &header, Size::new(picture.0, picture.1), enlarge).unwrap()
@@ -144,7 +151,7 @@ mod tests {
             let mut mark = watermark(gravity, share);
             (mark.anchor.x, mark.anchor.y) = offset;
             let stored = Size::new(source.0, source.1);
-            let header = Header { format: Format::Png, stored, orientation: Orientation::NORMAL, decoded_bytes: 0 };
+            let header = Header { format: Format::Png, stored, orientation: Orientation::NORMAL, decoded_bytes: 0, streamed_bytes: 0 };
             let picture = Size::new(picture.0, picture.1);
             let place = Placement::new(&mark.anchor, enlarge, false);
             let Some(plan) = MarkPlan::new(&mark, &place, &header, picture, enlarge) else { return Ok(()) };

@@ -1,9 +1,11 @@
 //! Room 4: from what was asked and what the header says to exact numbers. Pure integer geometry, no pixels.
 
+mod eighths;
 mod framing;
 mod marking;
 mod placement;
 
+pub use eighths::Eighths;
 pub use framing::{Framing, frame};
 pub use marking::MarkPlan;
 pub use placement::{Placement, place, visible};
@@ -39,6 +41,15 @@ impl TryFrom<i64> for JpegQuality {
     }
 }
 
+/// How JPEG answers are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jpeg {
+    /// How much is kept.
+    pub quality: JpegQuality,
+    /// Whether the whole picture comes first, coarse, and details later: smaller, but more work for both sides.
+    pub progressive: bool,
+}
+
 /// Everything the pipeline has to know; it decides nothing itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -46,6 +57,8 @@ pub struct Plan {
     pub crop: Rect,
     /// Size to bring the region to, in stored orientation; `None` keeps its pixels as they are.
     pub resize: Option<Size>,
+    /// The scale that the source is decoded at, where its format allows that.
+    pub eighths: Eighths,
     /// How the result is turned for display.
     pub orientation: Orientation,
     /// Whether the picture is made gray.
@@ -63,6 +76,8 @@ pub struct Encode {
     pub format: Format,
     /// Used for JPEG.
     pub quality: JpegQuality,
+    /// Used for JPEG.
+    pub progressive: bool,
 }
 
 impl Plan {
@@ -73,7 +88,7 @@ impl Plan {
         transformation: &Transformation,
         scale: u32,
         header: &Header,
-        quality: JpegQuality,
+        jpeg: Jpeg,
         max_output_side: u32,
     ) -> Result<Self, TransformError> {
         let displayed = header.displayed();
@@ -88,13 +103,15 @@ impl Plan {
         let texts = transformation.texts.iter().map(|text| (&text.anchor, false));
         let placed = watermarks.chain(texts).map(|(anchor, is_tiled)| Placement::new(anchor, scale, is_tiled));
         let resize = (framing.output != framing.crop.size).then(|| orientation.stored_size(framing.output));
+        let crop = orientation.stored_region(framing.crop, displayed);
         Ok(Self {
-            crop: orientation.stored_region(framing.crop, displayed),
+            crop,
             resize,
+            eighths: Eighths::of(header.format, crop.size, resize, jpeg.quality),
             orientation,
             grayscale: transformation.params.filter == Some(Filter::Grayscale),
             stamps: placed.collect(),
-            encode: Encode { format: header.format, quality },
+            encode: Encode { format: header.format, quality: jpeg.quality, progressive: jpeg.progressive },
         })
     }
 
@@ -104,8 +121,16 @@ impl Plan {
     pub fn output_bytes(&self) -> u64 {
         let is_changed = [!self.orientation.is_normal(), self.grayscale, !self.stamps.is_empty()];
         let copies = 1 + is_changed.into_iter().map(u64::from).sum::<u64>();
-        // Four channels, and the two bytes a coefficient that a JPEG encoder keeps for optimised tables.
-        self.output().pixels() * (4 * copies + 6)
+        let encoder = match self.encode.format {
+            // Four bytes for what is to be written, and as many for the file, of which both take that much only near
+            // quality 100; the coefficients of a progressive one with their masks, without chroma subsampling.
+            Format::Jpeg if self.encode.progressive => 16,
+            Format::Jpeg => 8,
+            // The file.
+            Format::Png => 6,
+        };
+        // Four channels.
+        self.output().pixels() * (4 * copies + encoder)
     }
 
     /// Width and height of the answer.

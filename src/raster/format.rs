@@ -52,8 +52,10 @@ pub struct Header {
     pub stored: Size,
     /// How the stored picture is turned for display.
     pub orientation: Orientation,
-    /// What decoding takes in memory at most, in bytes.
+    /// What decoding takes in memory at most, in bytes, if the picture is kept for several answers.
     pub decoded_bytes: u64,
+    /// The same if its rows are used once, one after the other; never more.
+    pub streamed_bytes: u64,
 }
 
 impl Header {

@@ -70,6 +70,15 @@ impl Rect {
         Self { x: 0, y: 0, size }
     }
 
+    /// The smallest region that holds this one and another.
+    #[must_use]
+    pub fn around(&self, other: Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = (self.x + self.size.width).max(other.x + other.size.width);
+        let bottom = (self.y + self.size.height).max(other.y + other.size.height);
+        Self { x, y, size: Size::new(right - x, bottom - y) }
+    }
+
     /// Whether the region has pixels and all of them belong to a picture of the size `outer`.
     #[must_use]
     pub const fn lies_in(&self, outer: Size) -> bool {

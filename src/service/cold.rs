@@ -178,7 +178,10 @@ impl Job {
                 Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
         }
-        let bytes = header.map_or(0, |header| header.decoded_bytes) + files.bytes() + held_bytes + output_bytes;
+        // For one answer alone rows need not be kept.
+        let source_bytes =
+            header.map_or(0, |header| if plans.len() > 1 { header.decoded_bytes } else { header.streamed_bytes });
+        let bytes = source_bytes + files.bytes() + held_bytes + output_bytes;
         if plans.is_empty() { None } else { Some(Prepared { plans, gathered: all_gathered, bytes }) }
     }
 
@@ -194,7 +197,7 @@ impl Job {
             return Err(ServiceError::Interrupted);
         };
         let max_output_side = service.catalog.rules.max_output_side;
-        let plan = Plan::new(transformation, *scale, header, service.jpeg_quality, max_output_side)?;
+        let plan = Plan::new(transformation, *scale, header, service.jpeg, max_output_side)?;
         let gathered = service.stamps.gather(files, transformation, *scale, &plan)?;
         Ok((plan, gathered))
     }
@@ -236,7 +239,7 @@ impl Job {
     fn draw(self, source: Vec<u8>, plans: &[Plan], mut gathered: Vec<Gathered>, tickets: (Ticket, Ticket)) {
         let (service, generation) = (self.service, self.generation);
         let mut waiting: Vec<Option<Wanted>> = self.wanted.into_iter().map(Some).collect();
-        let stamp = |number: usize, index: usize| service.stamps.make(&mut gathered[number], index);
+        let stamp = |number: usize, index: usize| service.stamps.make(service.level, &mut gathered[number], index);
         let drawn = pipeline::run_all(service.level, &source, plans, stamp, |number, encoded| {
             let Some(wanted) = waiting.get_mut(number).and_then(Option::take) else {
                 return;

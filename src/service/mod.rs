@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::access::{Access, ApiKey, Permission};
 use crate::config;
 use crate::pipeline::Limits;
-use crate::plan::JpegQuality;
+use crate::plan::Jpeg;
 use crate::raster::Format;
 use crate::simd::Level;
 use crate::store::cache::Purge;
@@ -63,8 +63,8 @@ pub struct Service {
     pub level: Level,
     /// What a source may cost.
     pub limits: Limits,
-    /// Quality of JPEG answers.
-    pub jpeg_quality: JpegQuality,
+    /// How JPEG answers are encoded.
+    pub jpeg: Jpeg,
     /// Seconds that clients may keep an answer.
     pub max_age_s: u32,
     /// What was made before.
@@ -306,9 +306,9 @@ impl Answer {
             Task::Original => None,
             Task::Transform(transformation, scale) => Some((&**transformation, *scale)),
         };
-        let jpeg_quality = service.jpeg_quality.get();
+        let (jpeg_quality, jpeg_progressive) = (service.jpeg.quality.get(), service.jpeg.progressive);
         let watermarks = marks.iter().map(|mark| (&mark.source, mark.version)).collect();
-        let id = Variant { source, version, transformation, watermarks, jpeg_quality }.id();
+        let id = Variant { source, version, transformation, watermarks, jpeg_quality, jpeg_progressive }.id();
         let modified = marks.iter().map(|mark| mark.modified).fold(modified, SystemTime::max);
         // A purge says that answers may be others although nothing of their source tells.
         let tag = match last_purge.generation {

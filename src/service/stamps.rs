@@ -16,6 +16,7 @@ use crate::pipeline::stamp::{self, Lines, Outlines, Stamp};
 use crate::pipeline::{Limits, probe};
 use crate::plan::{MarkPlan, Placement, Plan};
 use crate::raster::{Header, Point, Size};
+use crate::simd::Level;
 use crate::store::{Found, Storage};
 use crate::transform::{Font, Opacity, SourcePath, SourceVersion, Text, Transformation, Watermark};
 
@@ -221,7 +222,7 @@ impl Stamps {
             let header = probe(&content, files.limits).map_err(|error| bad(error.into()))?;
             let plan = planned(&header, mark.enlarge);
             let output = plan.as_ref().map_or(0, |plan| plan.image.output().pixels());
-            let work_bytes = header.decoded_bytes + output * 8;
+            let work_bytes = header.streamed_bytes + output * 8;
             let (id, source, opacity) = (id(&mark, &plan), mark.source.clone(), watermark.opacity);
             self.headers.insert(state, header);
             gathered.push(Recipe::Mark { id, source, content, plan, opacity }, work_bytes);
@@ -261,12 +262,12 @@ impl Stamps {
     /// Makes one of the stamps that were gathered, by its number; once.
     /// # Errors
     /// If it is a watermark that cannot be decoded.
-    pub fn make(&self, gathered: &mut Gathered, number: usize) -> Result<Arc<Stamp>, ServiceError> {
+    pub fn make(&self, level: Level, gathered: &mut Gathered, number: usize) -> Result<Arc<Stamp>, ServiceError> {
         let recipe = gathered.recipes.get_mut(number).and_then(Option::take);
-        self.make_one(recipe.ok_or(ServiceError::Interrupted)?)
+        self.make_one(level, recipe.ok_or(ServiceError::Interrupted)?)
     }
 
-    fn make_one(&self, recipe: Recipe) -> Result<Arc<Stamp>, ServiceError> {
+    fn make_one(&self, level: Level, recipe: Recipe) -> Result<Arc<Stamp>, ServiceError> {
         // Another answer of the same job may have needed it, too.
         if let Recipe::Mark { id, .. } | Recipe::Text { id, .. } = &recipe
             && let Some(stamp) = self.made.get(id)
@@ -277,7 +278,7 @@ impl Stamps {
             Recipe::Made(stamp) => return Ok(stamp),
             Recipe::Mark { id, source, content, plan, opacity } => {
                 // Where nothing of it is seen, nothing is made.
-                let made = plan.map_or(Ok(Stamp::empty()), |plan| stamp::mark(&content, &plan, opacity));
+                let made = plan.map_or(Ok(Stamp::empty()), |plan| stamp::mark(level, &content, &plan, opacity));
                 (id, made.map_err(|error| ServiceError::Watermark { mark: source, cause: error.into() })?)
             }
             Recipe::Text { id, transformation, number, lines, seen } => {

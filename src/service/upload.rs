@@ -127,10 +127,10 @@ impl Upload {
             Err(error) => return deliver(Err(error)),
         };
         let service = Arc::clone(&self.service);
-        service.workshop.draw(header.decoded_bytes, move |entered| {
+        service.workshop.draw(header.streamed_bytes, move |entered| {
             let decoded = match &entered {
                 Err(Busy) => Err(ServiceError::Busy),
-                Ok(_) => codec::decode(&content).map(drop).map_err(ServiceError::from),
+                Ok(_) => codec::check(self.service.level, &content).map_err(ServiceError::from),
             };
             drop(content);
             drop((reading, entered));

@@ -18,7 +18,7 @@ pub struct SourceVersion {
 }
 
 /// Raised whenever the same request would give other bytes than before.
-const ALGORITHM: u32 = 2;
+const ALGORITHM: u32 = 3;
 
 /// Part of the names of answers, so one without a tag is written as if there were none.
 impl fmt::Debug for SourceVersion {
@@ -53,6 +53,8 @@ pub struct Variant<'a> {
     pub watermarks: Vec<(&'a SourcePath, SourceVersion)>,
     /// Quality of JPEG answers.
     pub jpeg_quality: u8,
+    /// Whether they are progressive.
+    pub jpeg_progressive: bool,
 }
 
 impl Variant<'_> {
@@ -63,11 +65,12 @@ impl Variant<'_> {
         let SourceVersion { size_bytes, modified_ns, tag } = self.version;
         let tag = if tag == 0 { String::new() } else { format!("{tag:032x} ") };
         format!(
-            "pixlserv {ALGORITHM} {:?} {size_bytes} {modified_ns} {tag}{:?} {:?} q{}",
+            "pixlserv {ALGORITHM} {:?} {size_bytes} {modified_ns} {tag}{:?} {:?} q{}{}",
             self.source.as_str(),
             self.transformation,
             self.watermarks,
-            self.jpeg_quality
+            self.jpeg_quality,
+            if self.jpeg_progressive { " progressive" } else { "" }
         )
     }
 

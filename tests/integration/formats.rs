@@ -2,7 +2,7 @@
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use pixlserv::pipeline::{self, DecodeError, Encoded, Limits};
-use pixlserv::plan::{JpegQuality, Plan};
+use pixlserv::plan::{Jpeg, Plan};
 use pixlserv::raster::{Layout, Pixmap, Size};
 use pixlserv::simd::Level;
 use pixlserv::transform::Transformation;
@@ -16,8 +16,8 @@ const WHOLE: &str = "w_60000,h_60000,c_k";
 fn render(source: &[u8], parameters: &str) -> Result<Pixmap, DecodeError> {
     let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000 })?;
     let transformation = Transformation::plain(parameters.parse().unwrap());
-    let plan = Plan::new(&transformation, 1, &header, JpegQuality::default(), 65_535).unwrap();
-    pipeline::render(source, &plan)
+    let plan = Plan::new(&transformation, 1, &header, Jpeg::default(), 65_535).unwrap();
+    pipeline::render(Level::best(), source, &plan)
 }
 
 /// Smooth colours without hard edges, so that lossy coding and subsampling change little.
@@ -274,7 +274,7 @@ fn check_all(source: &[u8], parameters: &[&str]) {
     let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000_000 }).unwrap();
     let plan = |parameters: &&str| {
         let transformation = Transformation::plain(parameters.parse().unwrap());
-        Plan::new(&transformation, 1, &header, JpegQuality::default(), 65_535).unwrap()
+        Plan::new(&transformation, 1, &header, Jpeg::default(), 65_535).unwrap()
     };
     let plans: Vec<Plan> = parameters.iter().map(plan).collect();
     let (level, mut all) = (Level::best(), vec![None; plans.len()]);
@@ -294,7 +294,7 @@ fn several_answers_from_one_decode_are_as_each_alone() {
     let plan = |source: &[u8]| {
         let header = pipeline::probe(source, Limits { max_source_pixels: 1_000_000 }).unwrap();
         let transformation = Transformation::plain("w_9".parse().unwrap());
-        Plan::new(&transformation, 1, &header, JpegQuality::default(), 100).unwrap()
+        Plan::new(&transformation, 1, &header, Jpeg::default(), 100).unwrap()
     };
     let cut = &source[..source.len() / 2];
     let no_stamps = |_, number| pipeline::no_stamps(number);

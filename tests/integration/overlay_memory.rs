@@ -51,13 +51,15 @@ fn memory_does_not_grow_with_the_texts_that_are_drawn() {
             assert!(failed.is_empty(), "{failed:?}");
             assert!(answers.iter().all(|answer| answer.came() == "miss"), "an answer was not drawn");
         };
-        fetch(200);
+        // What the allocator keeps settles within some hundreds: at 59 MB in the second case, of which there are 53 to 60 after
+        // 200, and 59 after 2,000.
+        fetch(600);
         let first = server.resident_kb();
         fetch(1800);
         let last = server.resident_kb();
         let allowed = (first * 6 / 100).max(4096);
-        say(&format!("texts, {more:?}: {first} KB after 200 requests, {last} KB after 2,000, allowed: + {allowed} KB"));
-        assert!(last <= first + allowed, "{first} KB after 200 requests, {last} KB after 2,000");
+        say(&format!("texts, {more:?}: {first} KB after 600 requests, {last} KB after 2,400, allowed: + {allowed} KB"));
+        assert!(last <= first + allowed, "{first} KB after 600 requests, {last} KB after 2,400");
     }
 }
 

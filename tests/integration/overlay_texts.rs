@@ -252,7 +252,7 @@ fn twice_the_scale_draws_a_text_twice_as_large_and_as_far_from_the_edge() {
 
 #[test]
 fn dark_letters_are_as_bold_as_bright_ones() {
-    let light = crate::quality::decode;
+    let light = crate::reference::decode;
     let sizes = [10, 14, 24, 60];
     let texts: Vec<(String, String)> = sizes
         .iter()

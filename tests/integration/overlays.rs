@@ -292,23 +292,25 @@ fn a_mark_keeps_its_colour_on_a_gray_picture() {
         let body = answer(&server, &format!("t_{name}/photo40.jpg")).body;
         assert_eq!(jpeg_components(&body), components, "{name}");
     }
-    // Byte 25 of a PNG is its colour type: 0 gray, 2 RGB, 4 gray with alpha, 6 RGBA.
-    let cases = [
-        ("plain-red/clear.png", 6),
-        ("plain-silver/clear.png", 4),
-        ("plain-red/ramp.png", 2),
-        ("plain-silver/ramp.png", 0),
-        ("red/color.png", 2),
-        ("silver/color.png", 0),
+    // Byte 25 of a PNG is its colour type: 0 and 4 cannot show colour. The others may hold few colours or gray: the smallest
+    // file decides.
+    let targets = [
+        "plain-red/clear.png",
+        "plain-silver/clear.png",
+        "plain-red/ramp.png",
+        "plain-silver/ramp.png",
+        "red/color.png",
+        "silver/color.png",
         // The filter's answer is opaque.
-        ("red/clear.png", 2),
-        ("silver/clear.png", 0),
-        ("white-text/ramp.png", 0),
-        ("red-text/ramp.png", 2),
+        "red/clear.png",
+        "silver/clear.png",
+        "white-text/ramp.png",
+        "red-text/ramp.png",
     ];
-    for (target, color_type) in cases {
+    for target in targets {
         let body = answer(&server, &format!("t_{target}")).body;
-        assert_eq!(body[25], color_type, "{target}");
+        let is_gray = matches!(body[25], 0 | 4);
+        assert!(!(is_gray && target.contains("red")), "{target}: {}", body[25]);
         if target.contains("text") {
             continue;
         }

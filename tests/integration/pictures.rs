@@ -91,9 +91,11 @@ impl Picture {
         })
     }
 
-    /// Reads a PNG of any kind with eight bits.
+    /// Reads a PNG of any kind with eight bits or less.
     pub(crate) fn of_png(file: &[u8]) -> Self {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().unwrap();
         let mut samples = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut samples).unwrap();
         samples.truncate(info.buffer_size());
@@ -104,7 +106,7 @@ impl Picture {
             }
             png::ColorType::Rgb => samples.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect(),
             png::ColorType::Rgba => samples.as_chunks().0.to_vec(),
-            png::ColorType::Indexed => panic!("no answer has a palette"),
+            png::ColorType::Indexed => unreachable!("palettes are expanded"),
         };
         Self { width: info.width, height: info.height, pixels }
     }

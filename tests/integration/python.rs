@@ -6,6 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pixlserv::pipeline::codec::{Pixels, Shared};
+use pixlserv::pipeline::{self, DecodeError, Limits, Wanted};
+use pixlserv::raster::Format;
+use pixlserv::simd::Level;
 use tempfile::TempDir;
 
 use crate::corpus::{self, say};
@@ -103,4 +107,43 @@ fn colours_and_orientations_agree_with_a_colour_managed_reference() {
     let (Some(corpus), Some(python)) = (corpus::folder(), python()) else { return };
     let server = Server::start_in(TempDir::new().unwrap(), &corpus, CONFIGURATION);
     assert_script_agrees(python, &own_script("color.py"), &server, &[corpus.to_str().unwrap()]);
+}
+
+#[test]
+fn whole_jpegs_are_what_libjpeg_turbo_makes_of_them() {
+    let (Some(corpus), Some(python)) = (corpus::folder(), python()) else { return };
+    let folder = TempDir::new().unwrap();
+    let mut paths = Vec::new();
+    for part in ["legal", "photos", "orientation"] {
+        for entry in std::fs::read_dir(corpus.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            let source = std::fs::read(&path).unwrap();
+            if let Ok(samples) = decoded(&source) {
+                let name = format!("{}.raw", path.file_name().unwrap().display());
+                std::fs::write(folder.path().join(name), samples).unwrap();
+                paths.push(path);
+            }
+        }
+    }
+    assert!(paths.len() > 100, "{}", paths.len());
+    let mut command = Command::new(python);
+    command.arg("-B").arg(own_script("jpeg_whole.py")).arg(folder.path()).args(paths);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    say(&format!("jpeg_whole.py: {}", said.lines().last().unwrap_or_default()));
+}
+
+/// Width, height and channels of a JPEG in a line, then its samples.
+fn decoded(source: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let header = pipeline::probe(source, Limits { max_source_pixels: 50_000_000 })?;
+    if header.format != Format::Jpeg {
+        return Err(DecodeError::Unsupported("not a JPEG".to_owned()));
+    }
+    let shared = Shared::decode(Level::best(), source, &Wanted::all(header.stored))?.expect("at most 50 megapixels");
+    let Pixels::Rows(mut rows) = shared.again().pixels else { unreachable!("a shared picture gives rows") };
+    let (size, channels) = (rows.size(), rows.layout().channels());
+    let mut samples = format!("{} {} {channels}\n", size.width, size.height).into_bytes();
+    (0..size.height).for_each(|y| samples.extend_from_slice(rows.row(y).samples));
+    Ok(samples)
 }

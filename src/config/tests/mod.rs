@@ -20,11 +20,12 @@ fn an_empty_file_means_the_defaults() {
         assert!(config.catalog.rules.allow_custom && config.catalog.rules.allow_scale);
         assert!(!config.catalog.rules.allow_originals);
         assert_eq!((config.catalog.rules.max_scale.get(), config.catalog.rules.max_output_side), (5, 8192));
-        assert_eq!((config.jpeg_quality.get(), config.max_source_pixels, config.max_age_s), (75, 100_000_000, 86_400));
+        assert_eq!((config.jpeg.quality.get(), config.max_source_pixels, config.max_age_s), (75, 100_000_000, 86_400));
         assert_eq!(
             (config.local_path.as_path(), config.data_path.as_path()),
             (Path::new("local-images"), Path::new("data"))
         );
+        assert!(!config.jpeg.progressive);
         assert_eq!(config.listen, ["0.0.0.0:3000".parse().unwrap()]);
         assert_eq!((config.throttling_rate.0, config.storage_timeout_s), (60, 5));
         assert_eq!(config.authorisation, Authorisation { get: false, upload: false });
@@ -58,7 +59,7 @@ fn the_go_servers_example_means_the_same() {
     let config = parse(&text).unwrap();
     assert!(!config.catalog.rules.allow_custom && !config.catalog.rules.allow_scale);
     assert!(config.upload.is_async && !config.authorisation.get && config.authorisation.upload);
-    assert_eq!((config.jpeg_quality.get(), config.throttling_rate.0), (80, 10));
+    assert_eq!((config.jpeg.quality.get(), config.throttling_rate.0), (80, 10));
     assert_eq!((config.upload.max_file_bytes, config.cache.limit_bytes), (10_485_760, 104_857_600));
     assert_eq!(config.local_path, Path::new("images"));
     let named = |name: &str| config.catalog.named[&name.parse().unwrap()].clone();
@@ -146,6 +147,7 @@ fn wrong_values_are_named_with_key_and_line() {
     refused("jpeg-quality: \"80\"", "got \"80\" (write it without quotes)");
     refused("jpeg-quality: 7.5", "jpeg-quality: must be a whole number, got 7.5");
     refused("jpeg-quality: [1]", "jpeg-quality: must be a whole number, got a list");
+    refused("jpeg-progressive: perhaps", "jpeg-progressive: must be Yes or No, got \"perhaps\"");
     refused("throttling-rate: -1", "throttling-rate: must be 0 to 1000000, got -1");
     refused("upload-max-file-size: 0", "upload-max-file-size: must be 1 to ");
     refused("upload-max-file-size: 99999999999999999999", "upload-max-file-size: is too large");
@@ -170,6 +172,7 @@ fn wrong_values_are_named_with_key_and_line() {
 #[test]
 fn unknown_and_repeated_keys_are_refused() {
     refused("jpeg_quality: 80", "line 1, column 1: jpeg_quality: unknown key, did you mean `jpeg-quality`?");
+    refused("jpeg-progresive: Yes", "jpeg-progresive: unknown key, did you mean `jpeg-progressive`?");
     refused("cache:\n  limt: 1", "line 2, column 3: cache.limt: unknown key, did you mean `limit`?");
     refused("cahce: {limit: 1}", "cahce: unknown key, did you mean `cache`?");
     refused(&format!("{TRANSFORMATION}    eagre: Yes"), "transformations[0].eagre: unknown key, did you mean `eager`?");

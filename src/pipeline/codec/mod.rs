@@ -1,17 +1,21 @@
-//! Files to pixels and back. The decoders are libraries, but for JPEGs too large to hold. Around them stands a wall:
-//! limits from the header before anything is decoded, files that a library gets wrong or shows in part are refused or
-//! decoded by another, and a panic inside a library is an error of that file.
+//! Files to pixels and back, row by row where the format allows. JPEG is decoded and encoded by ours, PNG with the help of
+//! libraries. Around them stands a wall: limits from the header before anything is decoded, files that a library gets wrong
+//! or shows in part are refused or decoded by another, and a panic is an error of that file.
 
 mod exif;
 mod jpeg;
 mod png;
+mod shared;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::plan::Encode;
-use crate::raster::{Format, Header, Layout, Pixmap, Size};
+use crate::plan::{Eighths, Encode};
+use crate::raster::{Format, Header, Layout, Pixmap, Rect, Size};
+use crate::simd::Level;
 
-pub use jpeg::RowDecoder;
+#[doc(hidden)]
+pub use jpeg::kernels as jpeg_kernels;
+pub use shared::Shared;
 
 /// The longest side that is read; JPEG allows no more, and working memory grows with the width.
 const MAX_SIDE: u32 = 65_535;
@@ -48,6 +52,30 @@ impl DecodeError {
         let line = message.lines().next().unwrap_or_default();
         Self::Damaged(line.chars().filter(|c| !c.is_control()).take(200).collect())
     }
+
+    /// What a panic of a library says of a file.
+    fn senseless() -> Self {
+        Self::damaged("the decoder cannot make sense of it")
+    }
+}
+
+/// What is wanted of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The scale, where the format allows it.
+    pub eighths: Eighths,
+    /// The region that is shown, in pixels of the whole picture as stored. Others may be left out.
+    pub region: Rect,
+    /// Whether luma is enough.
+    pub is_gray: bool,
+}
+
+impl Wanted {
+    /// All of a picture of this size.
+    #[must_use]
+    pub const fn all(size: Size) -> Self {
+        Self { eighths: Eighths::ALL, region: Rect::whole(size), is_gray: false }
+    }
 }
 
 /// Pixels as stored, before orientation and colour conversion.
@@ -57,6 +85,8 @@ pub struct Decoded<'a> {
     pub pixels: Pixels<'a>,
     /// The embedded ICC profile, if there is a whole one.
     pub profile: Option<Vec<u8>>,
+    /// The scale that they are decoded at.
+    pub eighths: Eighths,
 }
 
 /// Where the pixels of a source are.
@@ -65,7 +95,7 @@ pub enum Pixels<'a> {
     /// In memory.
     Whole(Pixmap),
     /// Still in the file: decoded as they are asked for.
-    Rows(Box<RowDecoder<'a>>),
+    Rows(Box<dyn Rows + 'a>),
 }
 
 impl Pixels<'_> {
@@ -86,6 +116,42 @@ impl Pixels<'_> {
             Self::Rows(rows) => rows.layout(),
         }
     }
+
+    /// To be asked when all rows are taken that are needed: what is in memory was checked before.
+    /// # Errors
+    /// If anything in the file is damaged.
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
+        match self {
+            Self::Whole(_) => Ok(()),
+            Self::Rows(rows) => rows.finish(),
+        }
+    }
+}
+
+/// A row of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its pixels, as the layout says.
+    pub samples: &'a [u8],
+    /// For pictures that are decoded at a reduced size: the variance that each pixel has lost, in squared code values
+    /// (0 to 16383), that of luma.
+    pub variance: Option<&'a [u16]>,
+}
+
+/// A source that gives its rows one after the other. Rows may be left out, but none is asked for again, nor one above it.
+pub trait Rows: std::fmt::Debug {
+    /// Width and height as stored.
+    fn size(&self) -> Size;
+    /// Meaning of the bytes.
+    fn layout(&self) -> Layout;
+    /// A row; black, where the data is damaged.
+    /// # Panics
+    /// If the row is above one that was given before, or below the picture.
+    fn row(&mut self, y: u32) -> Row<'_>;
+    /// Reads what no row was asked of. Nothing that was made of the rows is to be shown before this has been asked.
+    /// # Errors
+    /// If anything in the file is damaged.
+    fn finish(&mut self) -> Result<(), DecodeError>;
 }
 
 /// Reads the header of a source without decoding it.
@@ -103,13 +169,24 @@ pub fn probe(source: &[u8], limits: Limits) -> Result<Header, DecodeError> {
     Ok(header)
 }
 
-/// Decodes a source that `probe` has let pass.
+/// Decodes what is wanted of a source that `probe` has let pass. Rows that are decoded as they are asked for may turn out
+/// damaged: `Rows::finish` tells.
 /// # Errors
 /// If it is cut, damaged, or of a kind that is not read.
-pub fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+pub fn decode<'a>(level: Level, source: &'a [u8], wanted: &Wanted) -> Result<Decoded<'a>, DecodeError> {
     match format_of(source)? {
-        Format::Jpeg => contain(|| jpeg::decode(source)),
-        Format::Png => contain(|| png::decode(source)),
+        Format::Jpeg => contain(|| jpeg::decode(level, source, wanted)),
+        Format::Png => contain(|| png::decode(level, source)),
+    }
+}
+
+/// Decodes a source that `probe` has let pass for nothing but what is wrong with it.
+/// # Errors
+/// If it is cut, damaged, or of a kind that is not read.
+pub fn check(level: Level, source: &[u8]) -> Result<(), DecodeError> {
+    match format_of(source)? {
+        Format::Jpeg => contain(|| jpeg::check(level, source)),
+        Format::Png => contain(|| png::decode(level, source))?.pixels.finish(),
     }
 }
 
@@ -122,17 +199,16 @@ pub fn format_of(source: &[u8]) -> Result<Format, DecodeError> {
 
 /// Encodes a picture without any metadata; sRGB is what readers assume then.
 #[must_use]
-pub fn encode(image: &Pixmap, encode: Encode) -> Vec<u8> {
+pub fn encode(level: Level, image: &Pixmap, encode: Encode) -> Vec<u8> {
     match encode.format {
-        Format::Jpeg => jpeg::encode(image, encode.quality),
-        Format::Png => png::encode(image),
+        Format::Jpeg => jpeg::encode(level, image, encode),
+        Format::Png => png::encode(level, image),
     }
 }
 
 /// Turns a panic of a library into an error of the file that made it panic.
-fn contain<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Result<Decoded<'a>, DecodeError> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(DecodeError::damaged("the decoder cannot make sense of it")))
+fn contain<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(DecodeError::senseless()))
 }
 
 /// Checks what a header says of width and height.

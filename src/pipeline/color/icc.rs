@@ -9,21 +9,24 @@ use moxcms::{
     TransformExecutor, TransformOptions,
 };
 
-use super::curve::{BLACK, srgb_decode, srgb_encode, working};
+use super::coded::scalar::code_of;
+use super::curve::{BLACK, RANGE, stored, working};
+use super::linear::scalar::{Curve, SRGB};
+use crate::pipeline::resize::Column;
 use crate::raster::Layout;
 
 /// Larger profiles are ignored; the largest printing profiles in circulation have 2 to 3 MB.
 const MAX_PROFILE_BYTES: usize = 4 << 20;
 
-/// Tone curves of the channels: the working sample of each 8-bit code.
-type Curves = [[u16; 256]; 3];
+/// Tone curves of the channels.
+type Curves = [Curve; 3];
 
 /// How a device's numbers become linear sRGB.
 pub(super) enum Device {
     /// They are sRGB, or close enough that no 8-bit code changes.
     Srgb,
-    /// A tone curve per channel, then a matrix from linear device light to linear sRGB.
-    Matrix(Box<Curves>, [[f32; 3]; 3]),
+    /// A tone curve per channel, that of sRGB where there is none, then a matrix from linear device light to linear sRGB.
+    Matrix(Option<Box<Curves>>, [[f32; 3]; 3]),
     /// One tone curve for gray.
     Gray(Box<Curves>),
     /// A table from the device's bytes to sRGB bytes.
@@ -38,11 +41,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// sRGB bytes of a row; alpha passes through.
-    pub(super) fn apply(&self, row: &[u8]) -> Vec<u8> {
-        let mut converted = vec![0; row.len() / self.channels.0 * self.channels.1];
-        self.transform.transform(row, &mut converted).expect("the row was measured with the transform's layouts");
-        converted
+    /// Appends the sRGB bytes of a row; alpha passes through.
+    pub(super) fn append(&self, row: &[u8], samples: &mut Vec<u8>) {
+        let start = samples.len();
+        samples.resize(start + row.len() / self.channels.0 * self.channels.1, 0);
+        let converted = &mut samples[start..];
+        self.transform.transform(row, converted).expect("the row was measured with the transform's layouts");
     }
 }
 
@@ -72,21 +76,38 @@ impl Device {
         }
     }
 
-    /// The tone curves that apply to each channel.
-    pub(super) fn curves(&self) -> [&[u16; 256]; 3] {
+    /// The tone curves that apply to each channel, if they are not that of sRGB.
+    pub(super) fn curves(&self) -> Option<[&Curve; 3]> {
         match self {
-            Self::Srgb | Self::Table(_) => [srgb_decode(); 3],
-            Self::Matrix(curves, _) | Self::Gray(curves) => [&curves[0], &curves[1], &curves[2]],
+            Self::Srgb | Self::Table(_) => None,
+            Self::Matrix(curves, _) => curves.as_ref().map(|curves| curves.each_ref()),
+            Self::Gray(curves) => Some(curves.each_ref()),
         }
     }
 
-    /// Linear device light as linear sRGB; what sRGB cannot show is clipped per channel.
-    pub(super) fn to_srgb(&self, color: [u16; 3]) -> [u16; 3] {
-        let Self::Matrix(_, matrix) = self else { return color };
-        let [r, g, b] = color.map(|channel| f32::from(channel) - f32::from(BLACK));
-        // `as` saturates; what is left outside of black and white is clipped with the transfer function.
-        matrix.map(|row| (row[0] * r + row[1] * g + row[2] * b + f32::from(BLACK)).round() as u16)
+    /// Turns columns of linear device light, multiplied by alpha or not, into linear sRGB. What sRGB cannot show is
+    /// clipped per channel with the transfer function.
+    pub(super) fn to_srgb<const CHANNELS: usize>(&self, columns: &mut [Column]) {
+        let Self::Matrix(_, matrix) = self else { return };
+        let black = f32::from(stored(BLACK));
+        for pixel in columns.as_chunks_mut::<CHANNELS>().0 {
+            let Some(colour) = pixel.first_chunk_mut::<3>() else { return };
+            let light = colour.map(|column| column.map(|sample| f32::from(sample) - black));
+            for (column, row) in colour.iter_mut().zip(matrix) {
+                for (index, sample) in column.iter_mut().enumerate() {
+                    let sum = row[0] * light[0][index] + row[1] * light[1][index] + row[2] * light[2][index] + black;
+                    *sample = rounded(sum);
+                }
+            }
+        }
     }
+}
+
+/// To nearest, halves to even, and held within 16 bits. Beside 1.5 · 2²³ the last bit of an `f32` is worth 1; unlike `as`,
+/// this is a few vector instructions everywhere.
+fn rounded(value: f32) -> i16 {
+    const UNIT: f32 = 12_582_912.0;
+    (value.clamp(i16::MIN.into(), i16::MAX.into()) + UNIT).to_bits().wrapping_sub(UNIT.to_bits()) as i16
 }
 
 /// Profiles with look-up tables mean them to be used, even if there is a matrix as well.
@@ -108,17 +129,45 @@ fn matrix(profile: &ColorProfile) -> Option<Device> {
     // Profiles of sRGB differ in the last digits of their primaries: up to 0.0008 among the ones in circulation.
     let is_near = matrix.iter().flatten().zip(identity.iter().flatten()).all(|(a, b)| (a - b).abs() < 0.002);
     let is_srgb = is_near && curves.iter().all(keeps_codes);
-    Some(if is_srgb { Device::Srgb } else { Device::Matrix(Box::new(curves), matrix) })
+    if is_srgb {
+        return Some(Device::Srgb);
+    }
+    let has_srgb_curves = curves.iter().all(is_srgb_curve);
+    Some(Device::Matrix((!has_srgb_curves).then(|| Box::new(curves)), matrix))
+}
+
+/// Whether a tone curve is that of sRGB but for rounding, as that of Display P3 is: for it there is a kernel. Four steps of
+/// working samples are a third of the darkest code at most, a thousandth of the light less than a tenth of the others.
+fn is_srgb_curve(curve: &Curve) -> bool {
+    curve.light.iter().zip(&SRGB.light).all(|(&found, &expected)| {
+        let light = i32::from(expected) - i32::from(stored(BLACK));
+        (i32::from(found) - i32::from(expected)).abs() <= 4 + light / 1000
+    })
 }
 
 /// Whether a tone curve gives every code the light that sRGB gives it, to less than a code.
-fn keeps_codes(curve: &[u16; 256]) -> bool {
-    (0..=255u8).all(|code| srgb_encode()[usize::from(curve[usize::from(code)])].abs_diff(code) <= 1)
+fn keeps_codes(curve: &Curve) -> bool {
+    (0..=255u8).all(|code| code_of(curve.light[usize::from(code)]).abs_diff(code) <= 1)
 }
 
-fn curve(curve: &ToneReprCurve) -> Option<[u16; 256]> {
+fn curve(curve: &ToneReprCurve) -> Option<Curve> {
     let evaluator = curve.make_linear_evaluator().ok()?;
-    Some(std::array::from_fn(|code| working(f64::from(evaluator.evaluate_value(code as f32 / 255.0)))))
+    let light: [f64; 256] = std::array::from_fn(|code| f64::from(evaluator.evaluate_value(code as f32 / 255.0)));
+    Some(Curve {
+        light: light.map(|light| stored(working(light))),
+        bend: std::array::from_fn(|code| bend(&light, code)),
+    })
+}
+
+/// Half of the second derivative by central differences, 8 codes wide: curves come as tables of 16 bits, whose steps
+/// would be all that differences of single codes show. Not below 0: averaging codes darkens, it never brightens.
+fn bend(light: &[f64; 256], code: usize) -> i16 {
+    const STEP: usize = 8;
+    let middle = code.clamp(STEP, 255 - STEP);
+    let [before, at, after] = [middle - STEP, middle, middle + STEP].map(|code| light[code].clamp(0.0, 1.0));
+    let second = (before - 2.0 * at + after) / (STEP * STEP) as f64;
+    // In the unit of `linear::BEND`; `as` saturates.
+    (second * f64::from(RANGE) * 8_192.0).clamp(0.0, f64::from(i16::MAX)) as i16
 }
 
 fn table(profile: &ColorProfile, from: IccLayout, to: IccLayout, channels: (usize, usize)) -> Option<Device> {

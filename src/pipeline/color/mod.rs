@@ -1,23 +1,31 @@
 //! Colours: what the numbers of a source mean in linear sRGB light, and back to 8-bit sRGB.
 //! Pixels are resampled as working samples (see `curve`) with premultiplied alpha.
 
+mod coded;
 mod curve;
 mod icc;
+mod linear;
+#[cfg(test)]
+mod tests;
 
-use std::borrow::Cow;
-
+use super::codec::Row;
+use super::resize::{Column, Strip};
 use crate::raster::Layout;
-use curve::{BLACK, RANGE, srgb_encode};
+use crate::simd::Level;
 use icc::Device;
+use linear::RowPair;
 
 pub(super) use curve::{code_of_light, light_of_code};
-#[cfg(test)]
-pub(super) use curve::{srgb_decode, srgb_encode as encode_table};
 
 /// How the pixels of one source become linear sRGB light.
 pub struct Conversion {
     source: Layout,
     device: Device,
+}
+
+/// Whether RGB of an embedded profile is sRGB.
+pub(super) fn is_srgb(profile: &[u8]) -> bool {
+    matches!(Device::new(Some(profile), Layout::Rgb), Device::Srgb)
 }
 
 impl Conversion {
@@ -41,65 +49,57 @@ impl Conversion {
         }
     }
 
-    /// Turns a row of stored pixels into working samples, appended to `linear`.
-    pub(super) fn linearise(&self, row: &[u8], linear: &mut Vec<u16>) {
-        let row = self.to_curve_input(row);
-        let curves = self.device.curves();
-        match self.output_layout() {
-            Layout::Gray => linear.extend(row.iter().map(|&gray| curves[0][usize::from(gray)])),
-            Layout::GrayAlpha => {
-                for &[gray, alpha] in row.as_chunks().0 {
-                    linear.extend([premultiplied(curves[0][usize::from(gray)], alpha), from_8_bits(alpha)]);
-                }
-            }
-            Layout::Rgba => {
-                for &[r, g, b, alpha] in row.as_chunks().0 {
-                    let color = [curves[0][usize::from(r)], curves[1][usize::from(g)], curves[2][usize::from(b)]];
-                    linear.extend(color.map(|channel| premultiplied(channel, alpha)));
-                    linear.push(from_8_bits(alpha));
-                }
-            }
-            Layout::Rgb | Layout::Cmyk => {
-                for &[r, g, b] in row.as_chunks().0 {
-                    linear.extend([curves[0][usize::from(r)], curves[1][usize::from(g)], curves[2][usize::from(b)]]);
-                }
-            }
-        }
+    /// Whether tone curves apply to stored samples.
+    pub(super) fn takes_stored(&self) -> bool {
+        !matches!(self.device, Device::Table(_)) && self.source != Layout::Cmyk
     }
 
-    /// Turns working samples into bytes of sRGB with straight alpha, appended to `bytes`.
-    pub(super) fn delinearise(&self, linear: &[u16], bytes: &mut Vec<u8>) {
-        let encode = srgb_encode();
-        match self.output_layout() {
-            Layout::Gray => bytes.extend(linear.iter().map(|&gray| encode[usize::from(gray)])),
-            Layout::GrayAlpha => {
-                for &[gray, alpha] in linear.as_chunks().0 {
-                    bytes.extend([encode[usize::from(straight(gray, alpha))], to_8_bits(alpha)]);
-                }
-            }
-            Layout::Rgba => {
-                for &[r, g, b, alpha] in linear.as_chunks().0 {
-                    let color = self.device.to_srgb([r, g, b].map(|channel| straight(channel, alpha)));
-                    bytes.extend(color.map(|channel| encode[usize::from(channel)]));
-                    bytes.push(to_8_bits(alpha));
-                }
-            }
-            Layout::Rgb | Layout::Cmyk => {
-                for &color in linear.as_chunks().0 {
-                    bytes.extend(self.device.to_srgb(color).map(|channel| encode[usize::from(channel)]));
-                }
-            }
-        }
-    }
-
-    /// Stored numbers as numbers that a tone curve per channel applies to.
-    fn to_curve_input<'a>(&self, row: &'a [u8]) -> Cow<'a, [u8]> {
+    /// Appends a row of stored samples as numbers that a tone curve per channel applies to.
+    pub(super) fn append_curve_input(&self, row: &[u8], samples: &mut Vec<u8>) {
         match &self.device {
-            Device::Table(table) => Cow::Owned(table.apply(row)),
+            Device::Table(table) => table.append(row, samples),
             _ if self.source == Layout::Cmyk => {
-                Cow::Owned(row.as_chunks().0.iter().flat_map(|&ink| without_profile(ink)).collect())
+                samples.extend(row.as_chunks().0.iter().flat_map(|&ink| without_profile(ink)));
             }
-            _ => Cow::Borrowed(row),
+            _ => samples.extend_from_slice(row),
+        }
+    }
+
+    /// Turns two rows that tone curves apply to into strips of working samples, plane after plane.
+    pub(super) fn linearise(&self, level: Level, rows: [Row; 2], strips: &mut [Strip]) {
+        match self.output_layout().channels() {
+            1 => self.linearise_channels::<1>(level, rows, strips),
+            2 => self.linearise_channels::<2>(level, rows, strips),
+            3 => self.linearise_channels::<3>(level, rows, strips),
+            _ => self.linearise_channels::<4>(level, rows, strips),
+        }
+    }
+
+    fn linearise_channels<const CHANNELS: usize>(&self, level: Level, rows: [Row; 2], strips: &mut [Strip]) {
+        let [a, b] = rows;
+        let pixels = [a, b].map(|row| row.samples.as_chunks().0);
+        let variances = a.variance.zip(b.variance).map(|(a, b)| [a, b]);
+        let rows = RowPair::<CHANNELS> { pixels, variances };
+        match self.device.curves() {
+            None => linear::from_srgb(level, rows, strips),
+            Some(curves) => linear::scalar::from_curves(curves, rows, strips),
+        }
+    }
+
+    /// Turns columns of working samples, channels interleaved, into rows of sRGB bytes with straight alpha: as many as
+    /// `bytes` has, at most 8. The columns are spoilt.
+    pub(super) fn delinearise(&self, level: Level, columns: &mut [Column], bytes: &mut [u8]) {
+        match self.output_layout().channels() {
+            1 => coded::to_srgb::<1>(level, columns, bytes),
+            2 => coded::to_srgb::<2>(level, columns, bytes),
+            3 => {
+                self.device.to_srgb::<3>(columns);
+                coded::to_srgb::<3>(level, columns, bytes);
+            }
+            _ => {
+                self.device.to_srgb::<4>(columns);
+                coded::to_srgb::<4>(level, columns, bytes);
+            }
         }
     }
 }
@@ -107,57 +107,4 @@ impl Conversion {
 /// CMYK without a profile, as browsers and Pillow convert it.
 fn without_profile([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     [c, m, y].map(|ink| ((u32::from(255 - ink) * u32::from(255 - k) + 127) / 255) as u8)
-}
-
-fn premultiplied(channel: u16, alpha: u8) -> u16 {
-    BLACK + ((u32::from(channel - BLACK) * u32::from(alpha) + 127) / 255) as u16
-}
-
-/// Undoes premultiplication. Negative lobes of the filter may have left more colour than alpha, or less than none.
-fn straight(channel: u16, alpha: u16) -> u16 {
-    let (channel, alpha) = (u32::from(channel.saturating_sub(BLACK)), u32::from(alpha.saturating_sub(BLACK)));
-    if alpha == 0 {
-        return BLACK;
-    }
-    BLACK + ((channel * u32::from(RANGE) + alpha / 2) / alpha).min(u32::from(RANGE)) as u16
-}
-
-fn from_8_bits(alpha: u8) -> u16 {
-    BLACK + ((u32::from(alpha) * u32::from(RANGE) + 127) / 255) as u16
-}
-
-fn to_8_bits(alpha: u16) -> u8 {
-    let alpha = u32::from(alpha.saturating_sub(BLACK)).min(u32::from(RANGE));
-    ((alpha * 255 + u32::from(RANGE) / 2) / u32::from(RANGE)) as u8
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_byte_survives_linear_light() {
-        for (layout, channels) in [(Layout::Gray, 1), (Layout::Rgb, 3), (Layout::GrayAlpha, 2), (Layout::Rgba, 4)] {
-            let conversion = Conversion::new(None, layout);
-            let row: Vec<u8> = (0..=255u8)
-                .flat_map(|value| {
-                    if layout.has_alpha() { vec![value; channels - 1] } else { vec![value; channels] }
-                        .into_iter()
-                        .chain(layout.has_alpha().then_some(255))
-                })
-                .collect();
-            let (mut linear, mut bytes) = (Vec::new(), Vec::new());
-            conversion.linearise(&row, &mut linear);
-            conversion.delinearise(&linear, &mut bytes);
-            assert_eq!(bytes, row, "{layout:?}");
-        }
-    }
-
-    #[test]
-    fn ink_without_a_profile_darkens() {
-        assert_eq!(without_profile([0, 0, 0, 0]), [255; 3]);
-        assert_eq!(without_profile([255, 0, 0, 0]), [0, 255, 255]);
-        assert_eq!(without_profile([0, 0, 0, 255]), [0; 3]);
-        assert_eq!(without_profile([128, 0, 0, 128]), [63, 127, 127]);
-    }
 }

@@ -1,221 +1,172 @@
-//! Crop and resize: Lanczos-3 in linear light with premultiplied alpha, in bands, so that no more than the
-//! decoded source and some megabytes are held at once.
+//! Crop and resize: Lanczos-3 in linear light with premultiplied alpha, streamed, so that no more than the source and
+//! some megabytes are held at once.
 //!
-//! Source rows become linear light a chunk at a time, and gather in a window; as soon as the window holds the
-//! rows that an output band reaches, the band is made. A pass whose axis keeps its size is skipped. The axis that
-//! shrinks goes first, so that nothing in between is larger than both the source and the answer.
+//! Rows of the source become linear light two at a time, in a window that holds those that the next 8 output rows are
+//! made of; these are made in a vertical and a horizontal pass (`stage`), and are bytes again (`color`) before the next 8.
+//! Where the width shrinks and the height grows, or the window would be large, the columns are brought to their size
+//! first: nothing in between is larger than both the source and the answer.
 
-mod convolve;
+mod input;
+mod kernel;
+mod stage;
+mod weights;
 
-use super::codec::{Pixels, RowDecoder};
+use super::codec::{Pixels, Row, Rows};
 use super::color::Conversion;
-use crate::raster::{Pixmap, Rect, Size, View};
-use convolve::{Convolver, Span};
+use crate::raster::{Layout, Pixmap, Rect, Size, View};
+use crate::simd::Level;
+use input::{Groups, Input};
+use stage::Stage;
+use weights::{Axis, REACH};
 
-/// Lanczos-3 reaches three destination pixels to each side, or source pixels when enlarging.
-const REACH: f64 = 3.0;
-/// Linearised source rows that are held at once; every chunk computes its horizontal weights anew.
-const CHUNK_BYTES: usize = 2 << 20;
-/// About what one output band may add to the window.
-const BAND_BYTES: usize = 4 << 20;
+pub(super) use kernel::{Column, ROWS, Strip};
+pub use weights::Span;
+
+/// What a window of source rows may not exceed, but for the widest rows. Where the filter is to see fewer than all of
+/// them, means of rows take their place.
+const WINDOW_BYTES: f64 = (4 << 20) as f64;
 /// Above this vertical reduction, rows are averaged in groups first: the window would grow with the reduction.
 const MAX_SHRINK: f64 = 32.0;
+/// However wide the rows are, the filter sees this many of them for an output row.
+const MIN_SHRINK: f64 = 8.0;
 
-/// A region of a decoded source, read row by row in ascending order.
-#[derive(Debug)]
-pub enum Source<'a, 'file> {
+/// Which part of a source is shown, and at what size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// The columns that are shown.
+    pub columns: Span,
+    /// The rows that are shown.
+    pub rows: Span,
+    /// `None` keeps pixels as they are; the spans are whole numbers then.
+    pub size: Option<Size>,
+}
+
+impl Frame {
+    /// A region of whole pixels.
+    #[must_use]
+    pub fn new(region: Rect, size: Option<Size>) -> Self {
+        let span = |start: u32, length: u32| Span { start: start.into(), length: length.into() };
+        Self { columns: span(region.x, region.size.width), rows: span(region.y, region.size.height), size }
+    }
+
+    /// The pixels that the frame touches, of a source of this size.
+    fn touched(&self, source: Size) -> Rect {
+        let (left, right) = self.columns.touched(source.width);
+        let (top, bottom) = self.rows.touched(source.height);
+        let touched = Rect { x: left, y: top, size: Size::new(right - left, bottom - top) };
+        assert!(touched.lies_in(source), "{self:?} outside {source}");
+        touched
+    }
+}
+
+/// A decoded source, read row by row in ascending order.
+pub enum Source<'a> {
     /// In memory.
     View(View<'a>),
     /// Decoded as rows are asked for.
-    Rows(&'a mut RowDecoder<'file>, Rect),
+    Rows(&'a mut dyn Rows),
 }
 
-impl<'a, 'file> Source<'a, 'file> {
-    /// A region of a source.
-    /// # Panics
-    /// If the region is empty or does not lie in the source.
+impl<'a> Source<'a> {
+    /// All of a source.
     #[must_use]
-    pub fn new(pixels: &'a mut Pixels<'file>, region: Rect) -> Self {
-        assert!(region.lies_in(pixels.size()), "region {region:?} outside {}", pixels.size());
+    pub fn new(pixels: &'a mut Pixels<'_>) -> Self {
         match pixels {
-            Pixels::Whole(pixmap) => Self::View(pixmap.view(region)),
-            Pixels::Rows(rows) => Self::Rows(rows, region),
+            Pixels::Whole(pixmap) => Self::View(pixmap.view(Rect::whole(pixmap.size()))),
+            Pixels::Rows(rows) => Self::Rows(&mut **rows),
         }
     }
 
-    const fn size(&self) -> Size {
+    fn size(&self) -> Size {
         match self {
             Self::View(view) => view.size(),
-            Self::Rows(_, region) => region.size,
+            Self::Rows(rows) => rows.size(),
         }
     }
 
-    fn row(&mut self, row: u32) -> &[u8] {
+    fn layout(&self) -> Layout {
         match self {
-            Self::View(view) => view.row(row),
-            Self::Rows(rows, region) => {
-                let channels = rows.layout().channels();
-                let (first, n_pixels) = (region.x as usize, region.size.width as usize);
-                &rows.row(region.y + row)[first * channels..(first + n_pixels) * channels]
-            }
+            Self::View(view) => view.layout(),
+            Self::Rows(rows) => rows.layout(),
+        }
+    }
+
+    fn row(&mut self, y: u32) -> Row<'_> {
+        match self {
+            Self::View(view) => Row { samples: view.row(y), variance: None },
+            Self::Rows(rows) => rows.row(y),
         }
     }
 }
 
-/// Brings a region of a source to `size` in 8-bit sRGB; `None` keeps its pixels as they are.
+/// Brings a part of a source to its size in 8-bit sRGB.
+/// # Panics
+/// If the frame does not lie in the source.
 #[must_use]
-pub fn run(source: Source, size: Option<Size>, conversion: &Conversion) -> Pixmap {
-    match size {
-        Some(size) => Resampler::new(source, size, conversion).run(),
-        None => copy(source, conversion),
+pub fn run(level: Level, source: Source, frame: &Frame, conversion: &Conversion) -> Pixmap {
+    let touched = frame.touched(source.size());
+    match frame.size {
+        None if conversion.is_identity() => copy(source, touched),
+        None => resized(level, source, touched, frame, touched.size, conversion),
+        Some(size) => resized(level, source, touched, frame, size, conversion),
     }
 }
 
-fn copy(mut source: Source, conversion: &Conversion) -> Pixmap {
+fn copy(mut source: Source, region: Rect) -> Pixmap {
+    let layout = source.layout();
+    let (start, length) = (region.x as usize * layout.channels(), region.size.width as usize * layout.channels());
+    let mut bytes = Vec::with_capacity(length * region.size.height as usize);
+    for y in region.y..region.y + region.size.height {
+        bytes.extend_from_slice(&source.row(y).samples[start..start + length]);
+    }
+    Pixmap::new(region.size, layout, bytes)
+}
+
+fn resized(level: Level, source: Source, touched: Rect, frame: &Frame, size: Size, conversion: &Conversion) -> Pixmap {
     let layout = conversion.output_layout();
-    let size = source.size();
-    let mut bytes = Vec::with_capacity(size.pixels() as usize * layout.channels());
-    let mut linear = Vec::new();
-    for row in 0..size.height {
-        if conversion.is_identity() {
-            bytes.extend_from_slice(source.row(row));
-        } else {
-            linear.clear();
-            conversion.linearise(source.row(row), &mut linear);
-            conversion.delinearise(&linear, &mut bytes);
+    let channels = layout.channels();
+    let from = touched.size;
+    let shrink = frame.rows.length / f64::from(size.height);
+    // Rows that 8 output rows reach, times how much they shrink.
+    let window_bytes = |width: u32| f64::from(width) * (channels * 2) as f64 * (REACH * 2.0 + ROWS as f64);
+    let is_horizontal_first =
+        size.width < from.width && (size.height > from.height || window_bytes(from.width) * shrink > WINDOW_BYTES);
+
+    let width = if is_horizontal_first { size.width } else { from.width };
+    let max_shrink = (WINDOW_BYTES / window_bytes(width)).clamp(MIN_SHRINK, MAX_SHRINK);
+    let groups = Groups::new(touched, shrink, max_shrink);
+    let columns = Span { start: frame.columns.start - f64::from(touched.x), ..frame.columns };
+    let columns = Axis::new(columns, from.width, size.width);
+    let rows = Axis::new(groups.span(frame.rows), groups.count, size.height);
+    let mut input = Input::new(source, touched, groups, conversion, level);
+
+    let mut bytes = vec![0; size.pixels() as usize * channels];
+    let bands = bytes.chunks_mut(size.width as usize * channels * ROWS);
+    let bands = (0..size.height).step_by(ROWS).zip(bands);
+    if is_horizontal_first {
+        let mut first = Stage::new(level, channels, from.width, columns, Axis::unchanged(groups.count));
+        let mut second = Stage::new(level, channels, size.width, Axis::unchanged(size.width), rows);
+        let mut n_made = 0;
+        for (top, band) in bands {
+            while second.needs(top) {
+                while first.needs(n_made) {
+                    first.append(|pair, strips| input.pair(pair, strips));
+                }
+                second.append_columns(first.rows(n_made));
+                n_made += ROWS as u32;
+            }
+            conversion.delinearise(level, second.rows(top), band);
+        }
+    } else {
+        let mut stage = Stage::new(level, channels, from.width, columns, rows);
+        for (top, band) in bands {
+            while stage.needs(top) {
+                stage.append(|pair, strips| input.pair(pair, strips));
+            }
+            conversion.delinearise(level, stage.rows(top), band);
         }
     }
     Pixmap::new(size, layout, bytes)
-}
-
-struct Resampler<'a, 'file> {
-    source: Source<'a, 'file>,
-    size: Size,
-    conversion: &'a Conversion,
-    convolver: Convolver,
-    /// Whether rows enter the window at the output's width.
-    is_horizontal_first: bool,
-    /// Rows that the source has for the vertical pass: its own, or fewer that are means of equally large groups.
-    n_rows: u32,
-    /// Those of them that are still needed, in linear light, from `first_row` on.
-    window: Vec<u16>,
-    first_row: u32,
-}
-
-impl<'a, 'file> Resampler<'a, 'file> {
-    fn new(source: Source<'a, 'file>, size: Size, conversion: &'a Conversion) -> Self {
-        let from = source.size();
-        let shrink = f64::from(from.height) / f64::from(size.height);
-        Self {
-            source,
-            size,
-            conversion,
-            convolver: Convolver::new(conversion.output_layout().channels()),
-            is_horizontal_first: size.width <= from.width || size.height >= from.height,
-            // Leaves a reduction of 16 to the real filter.
-            n_rows: if shrink > MAX_SHRINK { size.height * (MAX_SHRINK / 2.0) as u32 } else { from.height },
-            window: Vec::new(),
-            first_row: 0,
-        }
-    }
-
-    fn run(mut self) -> Pixmap {
-        let channels = self.convolver.channels();
-        let band_rows = (BAND_BYTES as f64 / (self.window_stride() as f64 * 2.0 * self.shrink().max(1.0))) as u32;
-        let band_rows = band_rows.clamp(1, 256);
-        let mut bytes = Vec::with_capacity(self.size.pixels() as usize * channels);
-        let mut top = 0;
-        while top < self.size.height {
-            let rows = band_rows.min(self.size.height - top);
-            self.fill_window(top, rows);
-            let band = self.make_band(top, rows);
-            self.conversion.delinearise(&band, &mut bytes);
-            top += rows;
-        }
-        Pixmap::new(self.size, self.conversion.output_layout(), bytes)
-    }
-
-    /// Pixels per row of the window.
-    fn window_width(&self) -> u32 {
-        if self.is_horizontal_first { self.size.width } else { self.source.size().width }
-    }
-
-    fn window_stride(&self) -> usize {
-        self.window_width() as usize * self.convolver.channels()
-    }
-
-    /// Rows of the vertical pass per output row.
-    fn shrink(&self) -> f64 {
-        f64::from(self.n_rows) / f64::from(self.size.height)
-    }
-
-    /// The first source row of a row of the vertical pass.
-    fn source_row(&self, row: u32) -> u32 {
-        (u64::from(row) * u64::from(self.source.size().height) / u64::from(self.n_rows)) as u32
-    }
-
-    /// Brings all rows that the output rows from `top` reach into the window, and drops those before.
-    fn fill_window(&mut self, top: u32, rows: u32) {
-        let shrink = self.shrink();
-        let reach = REACH * shrink.max(1.0) + 1.0;
-        let first = (f64::from(top) * shrink - reach).floor().max(0.0) as u32;
-        let last = (f64::from(top + rows) * shrink + reach).ceil().min(f64::from(self.n_rows)) as u32;
-        let stride = self.window_stride();
-        let chunk_bytes_per_row = self.source.size().width as usize * self.convolver.channels() * 2;
-        let chunk_rows = ((CHUNK_BYTES / chunk_bytes_per_row).max(8) as u32 / self.source_row(1)).max(1);
-        self.window.drain(..(first - self.first_row) as usize * stride);
-        self.first_row = first;
-        let mut next = first + (self.window.len() / stride) as u32;
-        while next < last {
-            let rows = chunk_rows.min(last - next);
-            self.append_rows(next, rows);
-            next += rows;
-        }
-    }
-
-    /// Makes rows of the vertical pass and appends them to the window.
-    fn append_rows(&mut self, first: u32, rows: u32) {
-        let from = self.source.size();
-        let source_rows = self.source_row(first)..self.source_row(first + rows);
-        let mut chunk = Vec::with_capacity(source_rows.len() * from.width as usize * self.convolver.channels());
-        for row in source_rows.clone() {
-            self.conversion.linearise(self.source.row(row), &mut chunk);
-        }
-        if self.is_horizontal_first {
-            chunk = self.convolver.horizontally(&chunk, from.width, self.size.width);
-        }
-        if self.n_rows == from.height {
-            self.window.append(&mut chunk);
-            return;
-        }
-        let stride = self.window_stride();
-        for row in first..first + rows {
-            let group = [row, row + 1].map(|row| (self.source_row(row) - source_rows.start) as usize * stride);
-            append_mean(&chunk[group[0]..group[1]], stride, &mut self.window);
-        }
-    }
-
-    /// Linear output rows from `top` on.
-    fn make_band(&mut self, top: u32, rows: u32) -> Vec<u16> {
-        let shrink = self.shrink();
-        let start = f64::from(top) * shrink - f64::from(self.first_row);
-        let span = Span { start, length: f64::from(rows) * shrink };
-        let width = self.window_width();
-        let band = self.convolver.vertically(&self.window, width, span, rows);
-        if self.is_horizontal_first { band } else { self.convolver.horizontally(&band, width, self.size.width) }
-    }
-}
-
-/// Appends the mean of some rows of `stride` samples.
-fn append_mean(rows: &[u16], stride: usize, means: &mut Vec<u16>) {
-    let mut sums = vec![0u64; stride];
-    for row in rows.chunks_exact(stride) {
-        for (sum, &sample) in sums.iter_mut().zip(row) {
-            *sum += u64::from(sample);
-        }
-    }
-    let count = (rows.len() / stride) as u64;
-    means.extend(sums.iter().map(|sum| ((sum + count / 2) / count) as u16));
 }
 
 #[cfg(test)]

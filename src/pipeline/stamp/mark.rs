@@ -4,13 +4,14 @@ use super::Stamp;
 use crate::pipeline::{DecodeError, render};
 use crate::plan::MarkPlan;
 use crate::raster::{Layout, Pixmap};
+use crate::simd::Level;
 use crate::transform::Opacity;
 
 /// Decodes the image of a watermark, and brings it to its size and opacity.
 /// # Errors
 /// If it cannot be decoded.
-pub fn mark(source: &[u8], plan: &MarkPlan, opacity: Opacity) -> Result<Stamp, DecodeError> {
-    let image = render(source, &plan.image)?;
+pub fn mark(level: Level, source: &[u8], plan: &MarkPlan, opacity: Opacity) -> Result<Stamp, DecodeError> {
+    let image = render(level, source, &plan.image)?;
     let size = image.size();
     Ok(Stamp::new(size, premultiplied(&image, opacity), plan.frame, plan.offset))
 }

@@ -45,6 +45,18 @@ impl Table {
         Ok(Self { lookup, limits, offsets, symbols: symbols.to_vec() })
     }
 
+    /// Symbol, length and code of every entry, shorter codes first.
+    pub(super) fn codes(&self) -> impl Iterator<Item = (u8, u32, u32)> {
+        let mut index = 0;
+        (1..=16u32).flat_map(move |length| {
+            let first = (index as i32 - self.offsets[length as usize]) as u32;
+            let count = (self.limits[length as usize] >> (16 - length)) - first;
+            let symbols = &self.symbols[index..index + count as usize];
+            index += symbols.len();
+            symbols.iter().zip(first..).map(move |(&symbol, code)| (symbol, length, code))
+        })
+    }
+
     /// The symbol and code length that `bits`, 16 of them, begin with.
     #[inline]
     pub(super) fn find(&self, bits: u32) -> Option<(u8, u32)> {

@@ -1,32 +1,42 @@
 //! JPEG: the structure of a file decides who decodes it.
 //!
-//! zune-jpeg is fast, but wrong or unwilling for several scans of a sequential picture and for unusual sampling
-//! factors; jpeg-decoder takes those, and four components. Both show cut or contradictory data as a gray rest, so
-//! the entropy-coded data is walked through before (`entropy`). Sequential pictures that should not stand in memory
-//! whole are decoded row by row by ours (`rows`).
+//! Ours (`rows`) gives rows, at any scale from 1/8 to 8/8. It takes all but sampling factors that do not divide each other;
+//! those are left to libraries, which decode whole pictures. Libraries show cut or contradictory data as a gray rest, so
+//! the entropy-coded data is walked through before (`entropy`).
 
+pub mod color;
 mod encode;
 mod entropy;
+mod geometry;
 mod huffman;
-mod idct;
+pub mod idct;
+mod plane;
+mod progressive;
 mod rows;
 mod structure;
-mod upsample;
+pub mod unstuff;
+pub mod upsample;
 
 use jpeg_decoder::ColorTransform;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
-use super::{DecodeError, Decoded, Pixels, checked_size, exif};
+use super::{DecodeError, Decoded, Pixels, Rows, Wanted, checked_size, exif};
+use crate::pipeline::color as color_of;
+use crate::plan::Eighths;
 use crate::raster::{Format, Header, Layout, Orientation, Pixmap};
+use crate::simd::Level;
 use structure::{Process, Structure};
 
 pub(super) use encode::encode;
-pub use rows::RowDecoder;
+use rows::RowDecoder;
 
-/// Sequential pictures above are decoded row by row: 128 MiB are 44 megapixels of RGB. Below, zune-jpeg is faster.
-const MAX_WHOLE_BYTES: u64 = 128 << 20;
+/// What the decoder's time goes into, for benches to measure.
+#[doc(hidden)]
+pub mod kernels {
+    pub use super::{color, idct, unstuff, upsample};
+}
 
 /// More scans than any encoder writes; each costs a pass over the picture. libjpeg-turbo's documentation names
 /// the attack: 5,001 scans in 186 KB took it 20 s.
@@ -37,35 +47,73 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     let frame = head.frame.ok_or_else(|| DecodeError::damaged("there is no frame header before the first scan"))?;
     let stored = checked_size(u32::from(frame.width), u32::from(frame.height))?;
     let orientation = head.exif.map_or(Orientation::NORMAL, exif::orientation);
-    Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes: decoded_bytes(&frame, head.n_first) })
+    let streamed_bytes = streamed_bytes(&frame);
+    let decoded_bytes = streamed_bytes + frame.samples();
+    Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes, streamed_bytes })
 }
 
-/// A byte for each sample of the picture. Progressive pictures also keep two for each coefficient, and what is not for
-/// zune-jpeg has its planes beside the picture. `RowDecoder` takes less, but a header cannot tell whether it will do.
-fn decoded_bytes(frame: &structure::Frame, n_first: usize) -> u64 {
-    let is_one_scan = n_first == frame.components.len();
+/// What decoding holds at full scale: of a sequential picture a row of MCUs, as coefficients and as samples, and the rows
+/// of pixels that are made of them; of a progressive one all its coefficients. What is not for `RowDecoder` has planes
+/// beside the picture.
+fn streamed_bytes(frame: &structure::Frame) -> u64 {
+    if !RowDecoder::takes(frame) {
+        return frame.samples() * 3;
+    }
+    let (h_max, v_max) = frame.largest_factors();
+    let (width, height) = (u64::from(frame.width).next_multiple_of(u64::from(8 * h_max)), u64::from(8 * v_max));
+    let n_components = frame.components.len() as u64;
+    let rows = width * (height + 8) * n_components * 3 + width * 16 + (64 << 10);
     match frame.process {
-        Process::Sequential if is_one_scan && frame.has_usual_sampling() => frame.samples(),
-        Process::Sequential => frame.samples() * 2,
-        Process::Progressive => frame.samples() * 3,
+        Process::Sequential => rows,
+        Process::Progressive => {
+            let blocks: u64 = frame
+                .components
+                .iter()
+                .filter_map(|component| geometry::Scaled::new(frame, component, 8))
+                .map(|scaled| scaled.padded_blocks())
+                .map(|(across, down)| u64::from(across) * u64::from(down))
+                .sum();
+            rows + blocks * (64 * 2 + 8)
+        }
     }
 }
 
-pub(super) fn decode(source: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+/// Decodes what is wanted, or, where this decoder does not take the file, the whole picture at full size.
+pub(super) fn decode<'a>(level: Level, source: &'a [u8], wanted: &Wanted) -> Result<Decoded<'a>, DecodeError> {
+    let structure = structure::read(source, MAX_SCANS)?;
+    let profile = structure.profile();
+    // Gray of a picture in another colour space than sRGB is not its luma.
+    let is_gray = wanted.is_gray && profile.as_ref().is_none_or(|bytes| color_of::is_srgb(bytes));
+    let wanted = Wanted { is_gray, ..*wanted };
+    if let Some(rows) = RowDecoder::new(level, &structure, &wanted)? {
+        let profile = profile.filter(|_| rows.layout() != Layout::Gray || structure.frame.components.len() == 1);
+        return Ok(Decoded { pixels: Pixels::Rows(Box::new(rows)), profile, eighths: wanted.eighths });
+    }
+    let pixmap = decode_whole(source, &structure)?;
+    Ok(Decoded { pixels: Pixels::Whole(pixmap), profile, eighths: Eighths::ALL })
+}
+
+/// Reads all of a file, and keeps nothing.
+pub(super) fn check(level: Level, source: &[u8]) -> Result<(), DecodeError> {
     let structure = structure::read(source, MAX_SCANS)?;
     entropy::check(&structure)?;
-    if structure.frame.samples() > MAX_WHOLE_BYTES
-        && let Some(rows) = RowDecoder::new(&structure)
-    {
-        return Ok(Decoded { pixels: Pixels::Rows(Box::new(rows)), profile: structure.profile() });
+    let wanted = Wanted::all(structure.frame.size());
+    match RowDecoder::new(level, &structure, &Wanted { eighths: Eighths::MIN, ..wanted })? {
+        Some(_) => Ok(()),
+        None => decode_whole(source, &structure).map(drop),
     }
-    let pixmap = match structure.frame.components.len() {
-        1 => Pixmap::new(structure.frame.size(), Layout::Gray, decode_planes(source, &structure)?),
-        3 => Pixmap::new(structure.frame.size(), Layout::Rgb, decode_planes(source, &structure)?),
-        4 => Pixmap::new(structure.frame.size(), Layout::Cmyk, decode_inks(source, &structure)?),
-        count => return Err(DecodeError::Unsupported(format!("a JPEG of {count} components"))),
-    };
-    Ok(Decoded { pixels: Pixels::Whole(pixmap), profile: structure.profile() })
+}
+
+/// By the libraries: sampling factors that do not divide each other.
+fn decode_whole(source: &[u8], structure: &Structure) -> Result<Pixmap, DecodeError> {
+    entropy::check(structure)?;
+    let size = structure.frame.size();
+    match structure.frame.components.len() {
+        1 => Ok(Pixmap::new(size, Layout::Gray, decode_planes(source, structure)?)),
+        3 => Ok(Pixmap::new(size, Layout::Rgb, decode_planes(source, structure)?)),
+        4 => Ok(Pixmap::new(size, Layout::Cmyk, decode_inks(source, structure)?)),
+        count => Err(DecodeError::Unsupported(format!("a JPEG of {count} components"))),
+    }
 }
 
 /// Gray or RGB bytes.

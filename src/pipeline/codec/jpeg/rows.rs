@@ -1,215 +1,304 @@
-//! A decoder that gives one row after the other and holds no more than two rows of MCUs: for pictures so large that
-//! they should not stand in memory whole. Sequential, one scan, one or three components.
+//! The decoder: gives one row after the other, at a scale of N/8, and holds no more samples than two rows of MCUs; of a
+//! progressive picture it also holds the coefficients that the scale shows.
 //!
-//! The arithmetic is that of libjpeg's accurate integer method: the inverse DCT of Loeffler, Ligtenberg and Moschytz in
-//! 13-bit fixed point, triangle filters for chroma of half size, and the conversion of JFIF 1.02 in 16-bit fixed point.
+//! At full scale the arithmetic is that of libjpeg's accurate integer method: inverse DCT, triangle filters for chroma of
+//! half size, and the conversion of JFIF 1.02 in fixed point.
 
-use super::entropy::{Bits, sequential_block};
-use super::idct;
-use super::structure::{Process, Scan, Structure};
-use super::{DecodeError, upsample};
+use super::color;
+use super::entropy::{Blocks, Sequential};
+use super::geometry::Scaled;
+use super::plane::{BlockRows, Plane};
+use super::progressive::Progressive;
+use super::structure::{Frame, Process, Structure};
+use super::{DecodeError, Wanted};
+use crate::pipeline::codec::{Row, Rows};
 use crate::raster::{Layout, Size};
+use crate::simd::Level;
 
-/// Natural position of the coefficients in zigzag order (ITU-T T.81 Figure A.6).
-const NATURAL: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
-];
+/// What the components of a picture mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gray,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    Ycck,
+}
+
+impl Coding {
+    /// By the number of components, Adobe's marker and, as libjpeg does, their names.
+    pub(super) fn of(structure: &Structure) -> Option<Self> {
+        let ids: Vec<u8> = structure.frame.components.iter().map(|component| component.id).collect();
+        match (ids.len(), structure.adobe_transform) {
+            (1, _) => Some(Self::Gray),
+            (3, Some(0)) => Some(Self::Rgb),
+            (3, None) if ids == *b"RGB" => Some(Self::Rgb),
+            (3, _) => Some(Self::YCbCr),
+            (4, Some(2)) => Some(Self::Ycck),
+            (4, _) => Some(Self::Cmyk),
+            _ => None,
+        }
+    }
+
+    const fn layout(self) -> Layout {
+        match self {
+            Self::Gray => Layout::Gray,
+            Self::YCbCr | Self::Rgb => Layout::Rgb,
+            Self::Cmyk | Self::Ycck => Layout::Cmyk,
+        }
+    }
+}
+
+/// Where coefficients come from.
+#[derive(Debug)]
+enum Feed<'a> {
+    /// Scans that each have other components, read in step.
+    Sequential(Vec<Part<'a>>),
+    Progressive(Progressive),
+}
+
+/// A sequential scan.
+#[derive(Debug)]
+struct Part<'a> {
+    scan: Sequential<'a>,
+    /// The components of the scan, by their positions in the frame.
+    components: Vec<usize>,
+    blocks: Vec<Blocks>,
+}
 
 /// Gives rows in ascending order; any may be left out.
 #[derive(Debug)]
-pub struct RowDecoder<'a> {
+pub(super) struct RowDecoder<'a> {
+    level: Level,
     size: Size,
-    scan: Scan<'a>,
-    bits: Bits<'a>,
+    coding: Coding,
+    /// Whether 255 is stored for no ink, as Adobe has it.
+    is_inverted: bool,
+    feed: Feed<'a>,
+    /// The components that are shown.
     planes: Vec<Plane>,
-    /// MCUs per row, rows of MCUs, and how many of those are decoded.
+    /// The scaled components, shown or not.
+    components: Vec<Scaled>,
+    /// The columns that are asked for.
+    columns: (u32, u32),
+    /// MCUs per row and rows of them in interleaved scans, and how many of those are decoded.
     mcus: (u32, u32),
     n_mcu_rows: u32,
-    /// The row that was given last, one plane after the other and then as pixels.
-    samples: Vec<Vec<u8>>,
+    /// Damage that was found while rows were read.
+    damage: Option<DecodeError>,
+    wide: [Vec<u8>; 4],
     pixels: Vec<u8>,
-}
-
-/// A component: a window of decoded rows, and what its blocks need.
-#[derive(Debug)]
-struct Plane {
-    /// Blocks per MCU.
-    blocks: (u32, u32),
-    /// How many times smaller than the picture: 1 or 2 in each direction.
-    reduction: (u32, u32),
-    /// Samples that belong to the picture.
-    size: Size,
-    quantisation: [u16; 64],
-    prediction: i32,
-    stride: usize,
-    /// Decoded rows from `first_row` on.
-    rows: Vec<u8>,
-    first_row: u32,
+    variance: Vec<u16>,
 }
 
 impl<'a> RowDecoder<'a> {
-    /// A decoder for a file whose entropy-coded data has been checked; `None` if it is not of the kind that this takes.
-    pub(super) fn new(structure: &Structure<'a>) -> Option<Self> {
+    /// Whether it takes pictures of this frame: their sampling factors divide the largest ones.
+    pub(super) fn takes(frame: &Frame) -> bool {
+        frame.components.len() != 2
+            && frame.components.iter().all(|component| Scaled::new(frame, component, 8).is_some())
+    }
+
+    /// A decoder for what is wanted of a file; `None` if it is not of a kind that this takes: sampling factors that do not
+    /// divide the largest ones.
+    /// # Errors
+    /// If it is damaged in a way that shows before the first row: a progressive picture is read whole.
+    pub(super) fn new(level: Level, structure: &Structure<'a>, wanted: &Wanted) -> Result<Option<Self>, DecodeError> {
         let frame = &structure.frame;
-        let [scan] = &structure.scans[..] else { return None };
-        let is_whole = scan.components.len() == frame.components.len() && matches!(frame.components.len(), 1 | 3);
-        let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();
-        let is_rgb = structure.adobe_transform == Some(0) || ids == *b"RGB";
-        if frame.process != Process::Sequential || !is_whole || is_rgb {
-            return None;
+        let eighths = wanted.eighths.get();
+        let scaled = frame.components.iter().map(|component| Scaled::new(frame, component, eighths));
+        let (Some(components), Some(mut coding)) = (scaled.collect::<Option<Vec<_>>>(), Coding::of(structure)) else {
+            return Ok(None);
+        };
+        if coding == Coding::YCbCr && wanted.is_gray && components[0].reduction == (1, 1) {
+            coding = Coding::Gray;
         }
+        let n_shown = if coding == Coding::Gray { 1 } else { components.len() };
+        let tables = frame.components.iter().map(|component| {
+            let missing = || DecodeError::damaged("a component has no quantisation table");
+            structure.quantisation(component).ok_or_else(missing)
+        });
+        let tables = tables.collect::<Result<Vec<_>, _>>()?;
+        let planes = components.iter().zip(&tables).take(n_shown).map(|(&scaled, table)| Plane::new(scaled, table));
+        let planes = planes.collect();
+        let feed = match frame.process {
+            Process::Sequential => Feed::Sequential(parts(level, structure, &components, &tables, n_shown)?),
+            Process::Progressive => {
+                Feed::Progressive(Progressive::read(level, structure, &components[..n_shown], &tables)?)
+            }
+        };
+        let full = frame.size();
+        let size = Size::new((full.width * eighths).div_ceil(8), (full.height * eighths).div_ceil(8));
         let (h_max, v_max) = frame.largest_factors();
-        let size = frame.size();
-        // A scan of one component has MCUs of one block, whatever its sampling factors say.
-        let is_single = frame.components.len() == 1;
-        let mcu = if is_single { (8, 8) } else { (8 * h_max, 8 * v_max) };
-        let mcus = (size.width.div_ceil(mcu.0), size.height.div_ceil(mcu.1));
-        let mut planes = Vec::new();
-        for component in &frame.components {
-            let (h, v) = (u32::from(component.horizontal), u32::from(component.vertical));
-            let reduction = (h_max / h, v_max / v);
-            if reduction.0 * h != h_max || reduction.1 * v != v_max || reduction.0 > 2 || reduction.1 > 2 {
-                return None;
-            }
-            let blocks = if is_single { (1, 1) } else { (h, v) };
-            planes.push(Plane {
-                blocks,
-                reduction,
-                size: Size::new(size.width.div_ceil(reduction.0), size.height.div_ceil(reduction.1)),
-                quantisation: structure.quantisation(component)?,
-                prediction: 0,
-                stride: (mcus.0 * blocks.0 * 8) as usize,
-                rows: Vec::new(),
-                first_row: 0,
-            });
-        }
-        let samples = vec![vec![0; size.width as usize]; planes.len()];
-        let pixels = vec![0; size.width as usize * planes.len()];
-        let (scan, bits) = (scan.clone(), Bits::new(scan.data));
-        Some(Self { size, scan, bits, planes, mcus, n_mcu_rows: 0, samples, pixels })
+        let scale = |end: u32| (u64::from(end) * u64::from(eighths)).div_ceil(8) as u32;
+        let columns = (wanted.region.x * eighths / 8, scale(wanted.region.x + wanted.region.size.width));
+        Ok(Some(Self {
+            level,
+            size,
+            coding,
+            is_inverted: structure.adobe_transform.is_some(),
+            feed,
+            planes,
+            components,
+            columns,
+            mcus: (full.width.div_ceil(8 * h_max), full.height.div_ceil(8 * v_max)),
+            n_mcu_rows: 0,
+            damage: None,
+            wide: Default::default(),
+            pixels: vec![0; size.width as usize * coding.layout().channels()],
+            variance: vec![0; size.width as usize],
+        }))
     }
 
-    /// Width and height as stored.
-    #[must_use]
-    pub const fn size(&self) -> Size {
-        self.size
-    }
-
-    /// Gray or RGB.
-    #[must_use]
-    pub fn layout(&self) -> Layout {
-        if self.planes.len() == 1 { Layout::Gray } else { Layout::Rgb }
-    }
-
-    /// A row of pixels.
-    /// # Panics
-    /// If the row is above one that was given before, or below the picture.
-    pub fn row(&mut self, y: u32) -> &[u8] {
-        assert!(y < self.size.height, "row {y} of {}", self.size.height);
-        while self.planes.iter().any(|plane| plane.needs_more(y)) {
-            self.mcu_row().expect("the data was checked to hold every block");
+    /// Decodes the next row of MCUs, for rows of the picture from `y` on.
+    fn mcu_row(&mut self, y: u32) {
+        if self.damage.is_none()
+            && let Err(error) = self.decode_row(y)
+        {
+            self.damage = Some(error);
         }
-        for (plane, samples) in self.planes.iter().zip(&mut self.samples) {
-            plane.sample(y, samples);
-        }
-        match &self.samples[..] {
-            [y, cb, cr] => upsample::to_rgb(y, cb, cr, &mut self.pixels),
-            gray => self.pixels.copy_from_slice(&gray[0]),
-        }
-        &self.pixels
-    }
-
-    /// Decodes the next row of MCUs, and drops what no row needs any more.
-    fn mcu_row(&mut self) -> Result<(), DecodeError> {
-        for plane in &mut self.planes {
-            plane.make_room();
-        }
-        let interval = u64::from(self.scan.restart_interval);
-        let y = self.n_mcu_rows;
-        for x in 0..self.mcus.0 {
-            let number = u64::from(y) * u64::from(self.mcus.0) + u64::from(x);
-            if interval > 0 && number > 0 && number.is_multiple_of(interval) {
-                self.bits.restart(((number / interval - 1) % 8) as u8)?;
-                self.planes.iter_mut().for_each(|plane| plane.prediction = 0);
-            }
-            for index in 0..self.scan.components.len() {
-                self.component(index, x)?;
+        if self.damage.is_some() {
+            // What is shown of a damaged picture is never answered.
+            for plane in &mut self.planes {
+                let across = plane.scaled.padded_blocks().0;
+                let area = (plane.scaled.side * plane.scaled.side) as usize;
+                let coefficients = vec![0; across as usize * area];
+                let blocks = BlockRows { coefficients: &coefficients, variances: &[], group: (1, 1), n_groups: across };
+                while plane.needs_more(y) {
+                    plane.append(self.level, blocks, y, self.columns);
+                }
             }
         }
         self.n_mcu_rows += 1;
-        Ok(())
     }
 
-    /// All blocks of one component in one MCU.
-    fn component(&mut self, index: usize, x: u32) -> Result<(), DecodeError> {
-        let component = &self.scan.components[index];
-        let plane = &mut self.planes[component.index];
-        let top = plane.rows.len() - plane.stride * plane.blocks.1 as usize * 8;
-        for row in 0..plane.blocks.1 {
-            for column in 0..plane.blocks.0 {
-                let mut block = [0i32; 64];
-                sequential_block(&mut self.bits, component, |position, value| match position {
-                    0 => plane.prediction = plane.prediction.wrapping_add(value),
-                    _ => {
-                        let step = i32::from(plane.quantisation[position]);
-                        block[usize::from(NATURAL[position])] = value.wrapping_mul(step);
+    fn decode_row(&mut self, y: u32) -> Result<(), DecodeError> {
+        match &mut self.feed {
+            Feed::Sequential(parts) => {
+                for part in parts {
+                    for row in 0..part.n_rows(&self.components) {
+                        let Some(n_mcus) = part.n_mcus(&self.components, self.mcus, self.n_mcu_rows, row) else {
+                            continue;
+                        };
+                        part.scan.mcus(n_mcus as usize, &mut part.blocks)?;
+                        part.show(self.level, &mut self.planes, n_mcus, y, self.columns);
                     }
-                })?;
-                block[0] = plane.prediction.wrapping_mul(i32::from(plane.quantisation[0]));
-                let left = (x * plane.blocks.0 + column) as usize * 8;
-                let start = top + row as usize * 8 * plane.stride + left;
-                idct::idct(&block, &mut plane.rows[start..], plane.stride);
+                }
+            }
+            Feed::Progressive(progressive) => {
+                for (index, plane) in self.planes.iter_mut().enumerate() {
+                    let down = plane.scaled.factors.1;
+                    for row in self.n_mcu_rows * down..(self.n_mcu_rows + 1) * down {
+                        if let Some(blocks) = progressive.row(index, row) {
+                            plane.append(self.level, blocks, y, self.columns);
+                        }
+                    }
+                }
             }
         }
         Ok(())
     }
 }
 
-impl Plane {
-    /// Rows that are decoded, counted from the top of the picture.
-    fn n_rows(&self) -> u32 {
-        self.first_row + (self.rows.len() / self.stride) as u32
-    }
-
-    /// The two rows of samples that a row of the picture is made of: the nearer one, and the one beyond.
-    fn neighbours(&self, y: u32) -> (u32, u32) {
-        if self.reduction.1 == 1 {
-            return (y, y);
+impl Part<'_> {
+    /// How many times it is read for a row of MCUs of the picture: a scan of one component has its blocks row by row.
+    fn n_rows(&self, components: &[Scaled]) -> u32 {
+        match self.components[..] {
+            [index] => components[index].factors.1,
+            _ => 1,
         }
-        let near = y / 2;
-        let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(self.size.height - 1) };
-        (near, far)
     }
 
-    fn needs_more(&self, y: u32) -> bool {
-        let (near, far) = self.neighbours(y);
-        near.max(far) >= self.n_rows()
-    }
-
-    /// Appends room for a row of MCUs. Rows are asked for in order and decoded when they are needed: no row reaches
-    /// further back than the last one before this.
-    fn make_room(&mut self) {
-        let kept = self.rows.len().min(self.stride);
-        let dropped = self.rows.len() - kept;
-        self.first_row += (dropped / self.stride) as u32;
-        self.rows.drain(..dropped);
-        self.rows.resize(kept + self.stride * self.blocks.1 as usize * 8, 0);
-    }
-
-    /// A row of the picture, at its full width.
-    fn sample(&self, y: u32, samples: &mut [u8]) {
-        let (near, far) = self.neighbours(y);
-        let row = |row: u32| {
-            let start = (row - self.first_row) as usize * self.stride;
-            &self.rows[start..start + self.size.width as usize]
-        };
-        match self.reduction {
-            (1, 1) => samples.copy_from_slice(row(near)),
-            (2, 1) => upsample::wider(row(near), samples),
-            (1, _) => upsample::higher(row(near), row(far), y.is_multiple_of(2), samples),
-            _ => upsample::wider_and_higher(row(near), row(far), samples),
+    /// MCUs of one of these rows; `None` below the picture.
+    fn n_mcus(&self, components: &[Scaled], mcus: (u32, u32), mcu_row: u32, row: u32) -> Option<u32> {
+        match self.components[..] {
+            [index] => {
+                let scaled = components[index];
+                (mcu_row * scaled.factors.1 + row < scaled.blocks.1).then_some(scaled.blocks.0)
+            }
+            _ => Some(mcus.0),
         }
+    }
+
+    fn show(&self, level: Level, planes: &mut [Plane], n_mcus: u32, y: u32, columns: (u32, u32)) {
+        let is_single = self.components.len() == 1;
+        for (&index, blocks) in self.components.iter().zip(&self.blocks) {
+            if let Some(plane) = planes.get_mut(index) {
+                let group = if is_single { (1, 1) } else { plane.scaled.factors };
+                let Blocks { coefficients, variances } = blocks;
+                let blocks = BlockRows { coefficients, variances, group, n_groups: n_mcus };
+                plane.append(level, blocks, y, columns);
+            }
+        }
+    }
+}
+
+/// The scans of a sequential picture, of which each component must be in exactly one.
+fn parts<'a>(
+    level: Level,
+    structure: &Structure<'a>,
+    components: &[Scaled],
+    tables: &[[u16; 64]],
+    n_shown: usize,
+) -> Result<Vec<Part<'a>>, DecodeError> {
+    let mut parts: Vec<Part> = Vec::new();
+    for scan in &structure.scans {
+        let indices: Vec<usize> = scan.components.iter().map(|component| component.index).collect();
+        if parts.iter().any(|part| part.components.iter().any(|index| indices.contains(index))) {
+            return Err(DecodeError::damaged("a component is in two scans"));
+        }
+        let kept: Vec<_> = indices
+            .iter()
+            .map(|&index| {
+                let mut kept = components[index].kept(index == 0);
+                kept.side = if index < n_shown { kept.side } else { 0 };
+                kept
+            })
+            .collect();
+        let tables: Vec<_> = indices.iter().map(|&index| tables[index]).collect();
+        let blocks = indices.iter().map(|_| Blocks::default()).collect();
+        let scan = Sequential::new(level, &structure.frame, scan, &kept, &tables)?;
+        parts.push(Part { scan, components: indices, blocks });
+    }
+    let n_found: usize = parts.iter().map(|part| part.components.len()).sum();
+    if n_found < components.len() { Err(DecodeError::damaged("a component is in no scan")) } else { Ok(parts) }
+}
+
+impl Rows for RowDecoder<'_> {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn layout(&self) -> Layout {
+        self.coding.layout()
+    }
+
+    fn row(&mut self, y: u32) -> Row<'_> {
+        assert!(y < self.size.height, "row {y} of {}", self.size.height);
+        while self.planes.iter().any(|plane| plane.needs_more(y)) {
+            self.mcu_row(y);
+        }
+        let (columns, level) = (self.columns, self.level);
+        let channels = self.coding.layout().channels();
+        let pixels = &mut self.pixels[columns.0 as usize * channels..columns.1 as usize * channels];
+        let mut planes = self.planes.iter().zip(&mut self.wide).map(|(plane, wide)| plane.row(level, y, columns, wide));
+        let mut next = || planes.next().unwrap_or_default();
+        match self.coding {
+            Coding::Gray => pixels.copy_from_slice(next()),
+            Coding::YCbCr => color::to_rgb(level, next(), next(), next(), pixels),
+            Coding::Rgb => color::interleave([next(), next(), next()], pixels),
+            Coding::Cmyk if self.is_inverted => color::interleave_inverted([next(), next(), next(), next()], pixels),
+            Coding::Cmyk => color::interleave([next(), next(), next(), next()], pixels),
+            Coding::Ycck => color::to_cmyk(next(), next(), next(), next(), pixels),
+        }
+        let has_variance = self.planes.first().is_some_and(|plane| plane.variance(y, &mut self.variance));
+        Row { samples: &self.pixels, variance: has_variance.then_some(&self.variance) }
+    }
+
+    fn finish(&mut self) -> Result<(), DecodeError> {
+        let beyond = self.size.height;
+        while self.n_mcu_rows < self.mcus.1 && self.damage.is_none() {
+            self.mcu_row(beyond);
+        }
+        self.damage.take().map_or(Ok(()), Err)
     }
 }

@@ -6,6 +6,13 @@ use super::huffman::Table;
 use super::{DecodeError, checked_size};
 use crate::raster::Size;
 
+/// Natural position of the coefficients in zigzag order (T.81 Figure A.6).
+pub(super) const NATURAL: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
+];
+
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
@@ -103,8 +110,6 @@ pub(super) struct Head<'a> {
     pub(super) frame: Option<Frame>,
     /// The TIFF structure of the first EXIF segment.
     pub(super) exif: Option<&'a [u8]>,
-    /// How many components the first scan has.
-    pub(super) n_first: usize,
 }
 
 /// A whole file.
@@ -143,15 +148,13 @@ impl Structure<'_> {
 /// Reads up to the first scan.
 pub(super) fn read_head(source: &[u8]) -> Result<Head<'_>, DecodeError> {
     let mut reader = Reader::new(source);
-    let mut n_first = 0;
     while let Some(segment) = reader.next_segment()? {
         if segment.marker == SOS {
-            n_first = segment.body.first().copied().map_or(0, usize::from);
             break;
         }
         reader.take(&segment)?;
     }
-    Ok(Head { frame: reader.frame, exif: reader.exif, n_first })
+    Ok(Head { frame: reader.frame, exif: reader.exif })
 }
 
 /// Reads a whole file.

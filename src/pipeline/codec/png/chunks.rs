@@ -21,11 +21,36 @@ pub(super) struct Chunks<'a> {
     pub(super) exif: Option<&'a [u8]>,
     /// Whether the file has its end chunk.
     pub(super) has_end: bool,
+    /// The contents of the image data chunks, which stand one after the other.
+    pub(super) image_data: Vec<&'a [u8]>,
+}
+
+impl Chunks<'_> {
+    /// Bits per pixel as stored.
+    pub(super) fn bits_per_pixel(&self) -> usize {
+        let n_samples = match self.color_type {
+            0 | 3 => 1,
+            4 => 2,
+            2 => 3,
+            _ => 4,
+        };
+        n_samples * usize::from(self.bit_depth)
+    }
+
+    /// Samples per pixel once decoded.
+    pub(super) fn n_channels(&self) -> usize {
+        match self.color_type {
+            0 if !self.has_transparency => 1,
+            0 | 4 => 2,
+            2 | 3 if !self.has_transparency => 3,
+            _ => 4,
+        }
+    }
 }
 
 /// Walks from the signature to the end chunk.
 /// # Errors
-/// If the header is damaged, or a palette is of a length that png 0.18.1 panics on.
+/// If the header is damaged or of no kind that there is, or a palette is of a length that png 0.18.1 panics on.
 pub(super) fn read(source: &[u8]) -> Result<Chunks<'_>, DecodeError> {
     let mut rest = source.get(8..).unwrap_or_default();
     let header = next(&mut rest).filter(|chunk| chunk.kind == *b"IHDR");
@@ -42,9 +67,16 @@ pub(super) fn read(source: &[u8]) -> Result<Chunks<'_>, DecodeError> {
         has_transparency: false,
         exif: None,
         has_end: false,
+        image_data: Vec::new(),
     };
+    // Whatever is computed of bits per pixel needs that there are some.
+    if !matches!((chunks.color_type, chunks.bit_depth), (0 | 2 | 4 | 6, 8 | 16) | (3, 8) | (0 | 3, 1 | 2 | 4)) {
+        let (kind, depth) = (chunks.color_type, chunks.bit_depth);
+        return Err(DecodeError::Damaged(format!("there is no colour type {kind} of {depth} bits")));
+    }
     let mut n_colors = 0;
     let mut count = 0;
+    let mut previous = *b"IHDR";
     while let Some(chunk) = next(&mut rest) {
         count += 1;
         if count > MAX_CHUNKS {
@@ -59,6 +91,7 @@ pub(super) fn read(source: &[u8]) -> Result<Chunks<'_>, DecodeError> {
                 return Err(DecodeError::damaged("there are more transparencies than colours in the palette"));
             }
             b"tRNS" => chunks.has_transparency = true,
+            b"IDAT" if chunks.image_data.is_empty() || previous == *b"IDAT" => chunks.image_data.push(chunk.data),
             b"eXIf" if chunks.exif.is_none() => chunks.exif = Some(chunk.data),
             b"IEND" => {
                 chunks.has_end = true;
@@ -66,6 +99,7 @@ pub(super) fn read(source: &[u8]) -> Result<Chunks<'_>, DecodeError> {
             }
             _ => {}
         }
+        previous = chunk.kind;
     }
     Ok(chunks)
 }

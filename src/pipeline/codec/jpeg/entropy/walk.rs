@@ -9,7 +9,7 @@ use super::structure::{Frame, Process, Scan, ScanComponent, Structure};
 /// # Errors
 /// If data ends early, holds a code that is in no table, or lacks a restart marker; if a component is in no
 /// scan; if a progressive file has no end marker, since nobody can say then which scans are lost.
-pub(super) fn check(structure: &Structure) -> Result<(), DecodeError> {
+pub(in super::super) fn check(structure: &Structure) -> Result<(), DecodeError> {
     let frame = &structure.frame;
     let is_progressive = frame.process == Process::Progressive;
     if is_progressive && !structure.has_end {
@@ -53,8 +53,8 @@ impl Blocks {
 }
 
 /// What a block of a scan consists of.
-#[derive(Clone, Copy)]
-enum Coding {
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Coding {
     Whole,
     DcFirst,
     DcRefine,
@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
 }
 
 /// How the blocks of a scan are coded; `None` if no scan can be like that.
-fn coding(frame: &Frame, scan: &Scan) -> Option<Coding> {
+pub(in super::super) fn coding(frame: &Frame, scan: &Scan) -> Option<Coding> {
     let ((first, last), (high, low)) = (scan.spectral, scan.approximation);
     if frame.process == Process::Sequential {
         // Many encoders write nonsense here, and decoders ignore it: every block is complete.
@@ -245,7 +245,7 @@ fn coding(frame: &Frame, scan: &Scan) -> Option<Coding> {
 /// # Errors
 /// If the data ends early, holds a code that is in no table, or more than 64 coefficients.
 #[inline]
-pub(super) fn sequential_block(
+pub(in super::super) fn sequential_block(
     bits: &mut Bits,
     component: &ScanComponent,
     mut coefficient: impl FnMut(usize, i32),
@@ -273,7 +273,7 @@ pub(super) fn sequential_block(
 
 /// The difference of a block's mean to the one before.
 #[inline]
-fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i32, DecodeError> {
+pub(in super::super) fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i32, DecodeError> {
     let size = u32::from(bits.symbol(table)?);
     if size > 16 {
         return Err(DecodeError::damaged("an impossible difference"));
@@ -282,14 +282,14 @@ fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i32, DecodeError> {
 }
 
 /// The value of `size` bits as ITU-T T.81 §F.2.2.1 extends them: the first bit tells the sign.
-const fn extended(bits: u32, size: u32) -> i32 {
+pub(in super::super) const fn extended(bits: u32, size: u32) -> i32 {
     let value = bits as i32;
     if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
 }
 
 /// Bits of entropy-coded data, most significant first; 0xFF00 stands for 0xFF, any other 0xFF ends the data.
 #[derive(Debug)]
-pub(super) struct Bits<'a> {
+pub(in super::super) struct Bits<'a> {
     rest: &'a [u8],
     /// The next bits, left-aligned.
     buffer: u64,
@@ -297,7 +297,7 @@ pub(super) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
+    pub(in super::super) const fn new(rest: &'a [u8]) -> Self {
         Self { rest, buffer: 0, available: 0 }
     }
 
@@ -325,7 +325,7 @@ impl<'a> Bits<'a> {
     }
 
     #[inline]
-    fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
+    pub(in super::super) fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
         let table = table.ok_or_else(|| DecodeError::damaged("a scan uses a Huffman table that is not defined"))?;
         if self.available < 32 {
             self.fill();
@@ -352,7 +352,7 @@ impl<'a> Bits<'a> {
 
     /// At most 16 bits as a number.
     #[inline]
-    fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
+    pub(in super::super) fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
         if self.available < count {
             self.fill();
         }
@@ -362,7 +362,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Goes on behind the restart marker of this number, which must be the next thing in the data.
-    pub(super) fn restart(&mut self, number: u8) -> Result<(), DecodeError> {
+    pub(in super::super) fn restart(&mut self, number: u8) -> Result<(), DecodeError> {
         // A whole byte left over means data that no block has asked for.
         let is_aligned = self.available < 8;
         let fill = self.rest.iter().take_while(|&&byte| byte == 0xFF).count();
