@@ -266,3 +266,17 @@ fn impossible_data_behind_the_last_block_does_no_harm() {
         }
     }
 }
+
+/// Also at once behind a place where more data was made ready.
+#[test]
+fn a_stream_knows_at_each_bit_whether_the_data_has_ended() {
+    let data = [0x5A; 20_000];
+    for level in Level::available() {
+        let mut bits = BitStream::new(level, &data);
+        for n_bits in (0..data.len() * 8).step_by(13) {
+            assert_eq!(bits.check(), Ok(()), "{level:?}, behind {n_bits} bits");
+            bits.read(13).unwrap();
+        }
+        assert!(bits.check().is_err(), "{level:?}");
+    }
+}
