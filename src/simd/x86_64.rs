@@ -134,3 +134,17 @@ pub(crate) fn store_i16_lanes(low: &mut [i16; 8], high: &mut [i16; 8], value: __
     store_half_i16(low, _mm256_castsi256_si128(value));
     store_half_i16(high, _mm256_extracti128_si256::<1>(value));
 }
+
+/// An index of a byte shuffle that yields 0.
+pub(crate) const Z: u8 = 0x80;
+
+/// The same 16 bytes for both 128-bit lanes.
+pub(crate) const fn both(bytes: [u8; 16]) -> [u8; 32] {
+    let mut twice = [0; 32];
+    let mut index = 0;
+    while index < 32 {
+        twice[index] = bytes[index % 16];
+        index += 1;
+    }
+    twice
+}

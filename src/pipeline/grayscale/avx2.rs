@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 
 use super::{BLUE, GREEN, RED, scalar};
 use crate::simd::Avx2;
-use crate::simd::x86_64::{load, load_lanes, store};
+use crate::simd::x86_64::{Z, load, load_lanes, store};
 
 /// See `super::luma_of_rgb`.
 pub(super) fn luma_of_rgb(_cpu: Avx2, pixels: &[[u8; 3]], luma: &mut [u8]) {
@@ -94,9 +94,6 @@ fn on_black(pixels: __m256i) -> __m256i {
     let high = scaled(_mm256_unpackhi_epi8(pixels, zero), _mm256_unpackhi_epi8(alphas, zero));
     _mm256_packus_epi16(low, high)
 }
-
-/// An index of a byte shuffle that yields 0.
-const Z: u8 = 0x80;
 
 /// The alpha of each pixel, four times.
 const ALPHAS: [u8; 32] = {

@@ -15,7 +15,7 @@ use super::{BEND, FIRST_CURVED, LIGHT, MAX_VARIANCE, RowPair, STRAIGHT};
 use crate::pipeline::color::curve::{BLACK, RANGE, WHITE, stored};
 use crate::pipeline::resize::Strip;
 use crate::simd::Avx2;
-use crate::simd::x86_64::{load, load_lanes, load_u16, store_i16};
+use crate::simd::x86_64::{Z, both, load, load_lanes, load_u16, store_i16};
 
 /// See `super::from_srgb`.
 pub(super) fn from_srgb<const CHANNELS: usize>(_cpu: Avx2, rows: RowPair<CHANNELS>, strips: &mut [Strip]) {
@@ -287,8 +287,6 @@ fn planar<const CHANNELS: usize>([a, b]: [&[[u8; CHANNELS]; 16]; 2]) -> [__m256i
     planes
 }
 
-/// An index of a byte shuffle that yields 0.
-const Z: u8 = 0x80;
 const ALTERNATING: [u8; 32] = both([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15]);
 /// Where the kernels want the pixels of a strip.
 const ORDER: [u8; 16] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
@@ -311,14 +309,3 @@ const THREE: [[[u8; 32]; 3]; 3] = {
     shuffles
 };
 const FOUR: [u8; 32] = both([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]);
-
-/// The same 16 indices for both 128-bit lanes.
-const fn both(indices: [u8; 16]) -> [u8; 32] {
-    let mut twice = [0; 32];
-    let mut index = 0;
-    while index < 32 {
-        twice[index] = indices[index % 16];
-        index += 1;
-    }
-    twice
-}

@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 
 use super::scalar;
 use crate::simd::Avx2;
-use crate::simd::x86_64::{load, load_lanes, store, store_lanes};
+use crate::simd::x86_64::{Z, both, load, load_lanes, store, store_lanes};
 
 /// Gray ink over opaque gray.
 pub(super) fn over_gray(_cpu: Avx2, ink: &[[u8; 4]], picture: &mut [u8]) {
@@ -176,22 +176,8 @@ fn over_gray_alpha_avx2(ink: &[[u8; 4]], picture: &mut [[u8; 2]]) {
     scalar::over_gray_alpha(ink_rest, rest);
 }
 
-/// An index of a byte shuffle that yields 0.
-const Z: u8 = 0x80;
-
 /// The alpha bytes of RGBA.
 const ALPHA_BITS: i32 = 0xFF00_0000_u32.cast_signed();
-
-/// The same 16 indices for both 128-bit lanes.
-const fn both(indices: [u8; 16]) -> [u8; 32] {
-    let mut twice = [0; 32];
-    let mut index = 0;
-    while index < 32 {
-        twice[index] = indices[index % 16];
-        index += 1;
-    }
-    twice
-}
 
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -12,8 +12,8 @@ use bytemuck::cast_ref;
 
 use super::super::BlockRow;
 use super::super::basis::SHIFTS;
-use super::{Z, both, centred, eight, pair, steps, store_rows};
-use crate::simd::x86_64::{load, load_lanes};
+use super::{centred, eight, pair, steps, store_rows};
+use crate::simd::x86_64::{Z, both, load, load_lanes};
 
 /// 2 blocks of five by five to eight by eight coefficients a step, one in each 128-bit lane: all that is said of a vector
 /// is true of each lane. `LENGTH` is what is read of a block: eight coefficients from the beginning of each row.

@@ -59,20 +59,6 @@ fn pair<const N: usize>(n: usize, first: usize, second: usize) -> __m256i {
     _mm256_set1_epi32(factor(first) & 0xFFFF | factor(second) << 16)
 }
 
-/// An index of a byte shuffle that yields 0.
-const Z: u8 = 0x80;
-
-/// The same 16 bytes for both 128-bit lanes.
-const fn both(bytes: [u8; 16]) -> [u8; 32] {
-    let mut twice = [0; 32];
-    let mut index = 0;
-    while index < 32 {
-        twice[index] = bytes[index % 16];
-        index += 1;
-    }
-    twice
-}
-
 #[inline]
 fn eight(values: Option<&[i16; 8]>) -> &[u8; 16] {
     cast_ref(values.expect("eight values"))

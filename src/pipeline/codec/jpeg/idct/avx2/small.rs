@@ -11,8 +11,8 @@ use bytemuck::cast_ref;
 
 use super::super::BlockRow;
 use super::super::basis::SHIFTS;
-use super::{Z, both, centred, eight, pair, steps, store_rows};
-use crate::simd::x86_64::{load, load_lanes};
+use super::{centred, eight, pair, steps, store_rows};
+use crate::simd::x86_64::{Z, both, load, load_lanes};
 
 /// 4 blocks of three by three or four by four coefficients a step, the first and the third in one vector and the others
 /// in another: all that is said of a vector is true of each 128-bit lane.

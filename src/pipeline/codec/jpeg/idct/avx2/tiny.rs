@@ -9,8 +9,8 @@ use std::arch::x86_64::{
 use bytemuck::{cast, cast_ref};
 
 use super::super::BlockRow;
-use super::{both, centred, steps, store_rows};
-use crate::simd::x86_64::{load, store};
+use super::{centred, steps, store_rows};
+use crate::simd::x86_64::{both, load, store};
 
 /// 32 blocks of one coefficient a step.
 #[target_feature(enable = "avx2")]
