@@ -41,9 +41,14 @@ impl Scaled {
             side,
             reduction: (ratio.0 / enlargement, ratio.1 / enlargement),
             size: Size::new((full.width * side).div_ceil(8), (full.height * side).div_ceil(8)),
-            blocks: (full.width.div_ceil(8), full.height.div_ceil(8)),
+            blocks: frame.blocks(component),
             factors,
         })
+    }
+
+    /// Coefficients that are kept of a block.
+    pub(super) const fn area(&self) -> usize {
+        (self.side * self.side) as usize
     }
 
     /// What is kept of its blocks; the variance of what is not, if it is luma's.
@@ -58,7 +63,7 @@ impl Scaled {
 
     /// The factors of the kept corner in natural order.
     pub(super) fn corner(&self, table: &[u16; 64]) -> Vec<i16> {
-        let mut corner = vec![0; (self.side * self.side) as usize];
+        let mut corner = vec![0; self.area()];
         for (&natural, &factor) in super::structure::NATURAL.iter().zip(table) {
             let (x, y) = (u32::from(natural) % 8, u32::from(natural) / 8);
             if x < self.side && y < self.side {

@@ -1,8 +1,8 @@
 //! JPEG: the structure of a file decides who decodes it.
 //!
 //! Ours (`rows`) gives rows, at any scale from 1/8 to 8/8. It takes all but sampling factors that do not divide each other;
-//! those are left to libraries, which decode whole pictures. Libraries show cut or contradictory data as a gray rest, so
-//! the entropy-coded data is walked through before (`entropy`).
+//! those are left to jpeg-decoder, which decodes whole pictures. It shows cut or contradictory data as a gray rest, so the
+//! entropy-coded data is walked through before (`entropy::check`).
 
 pub mod color;
 mod encode;
@@ -18,9 +18,6 @@ pub mod unstuff;
 pub mod upsample;
 
 use jpeg_decoder::ColorTransform;
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
 
 use super::{DecodeError, Decoded, Pixels, Rows, Wanted, checked_size, exif};
 use crate::pipeline::color as color_of;
@@ -93,54 +90,15 @@ pub(super) fn decode<'a>(level: Level, source: &'a [u8], wanted: &Wanted) -> Res
     Ok(Decoded { pixels: Pixels::Whole(pixmap), profile, eighths: Eighths::ALL })
 }
 
-/// Reads all of a file, and keeps nothing.
-pub(super) fn check(level: Level, source: &[u8]) -> Result<(), DecodeError> {
-    let structure = structure::read(source, MAX_SCANS)?;
-    entropy::check(&structure)?;
-    let wanted = Wanted::all(structure.frame.size());
-    match RowDecoder::new(level, &structure, &Wanted { eighths: Eighths::MIN, ..wanted })? {
-        Some(_) => Ok(()),
-        None => decode_whole(source, &structure).map(drop),
-    }
-}
-
-/// By the libraries: sampling factors that do not divide each other.
+/// By a library: sampling factors that do not divide each other, so several components.
 fn decode_whole(source: &[u8], structure: &Structure) -> Result<Pixmap, DecodeError> {
     entropy::check(structure)?;
     let size = structure.frame.size();
     match structure.frame.components.len() {
-        1 => Ok(Pixmap::new(size, Layout::Gray, decode_planes(source, structure)?)),
-        3 => Ok(Pixmap::new(size, Layout::Rgb, decode_planes(source, structure)?)),
+        3 => Ok(Pixmap::new(size, Layout::Rgb, decode_with_jpeg_decoder(source, structure)?)),
         4 => Ok(Pixmap::new(size, Layout::Cmyk, decode_inks(source, structure)?)),
         count => Err(DecodeError::Unsupported(format!("a JPEG of {count} components"))),
     }
-}
-
-/// Gray or RGB bytes.
-fn decode_planes(source: &[u8], structure: &Structure) -> Result<Vec<u8>, DecodeError> {
-    if is_for_zune(structure) {
-        decode_with_zune(source, structure)
-    } else {
-        decode_with_jpeg_decoder(source, structure)
-    }
-}
-
-/// Whether zune-jpeg 0.5.15 is known to be right: one scan, or progressive, and the usual sampling factors.
-fn is_for_zune(structure: &Structure) -> bool {
-    let is_one_pass = structure.frame.process == Process::Progressive || structure.scans.len() == 1;
-    is_one_pass && structure.frame.has_usual_sampling()
-}
-
-fn decode_with_zune(source: &[u8], structure: &Structure) -> Result<Vec<u8>, DecodeError> {
-    let color = if structure.frame.components.len() == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_max_scans(MAX_SCANS)
-        .jpeg_set_out_colorspace(color);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(source), options);
-    decoder.decode().map_err(|error| DecodeError::damaged(&error.to_string()))
 }
 
 fn decode_with_jpeg_decoder(source: &[u8], structure: &Structure) -> Result<Vec<u8>, DecodeError> {

@@ -88,7 +88,7 @@ impl Plane {
 
     fn decode(&mut self, level: Level, blocks: BlockRows, row: u32, columns: (u32, u32)) {
         let side = self.scaled.side as usize;
-        let area = side * side;
+        let area = self.scaled.area();
         let (across, down) = (blocks.group.0 as usize, blocks.group.1 as usize);
         let (first, last) = self.samples(columns);
         let groups = first / (across * side)..last.div_ceil(across * side).min(blocks.n_groups as usize);

@@ -89,7 +89,7 @@ impl Progressive {
             return None;
         }
         let (n_blocks, row) = (component.blocks.0 as usize, row as usize);
-        let area = (component.scaled.side * component.scaled.side) as usize;
+        let area = component.scaled.area();
         let variances = match component.variances.is_empty() {
             true => &[][..],
             false => &component.variances[row * n_blocks..(row + 1) * n_blocks],
@@ -141,18 +141,13 @@ impl Coefficients {
         Self {
             scaled,
             blocks,
-            values: vec![0; n_blocks * (scaled.side * scaled.side) as usize + 1],
+            values: vec![0; n_blocks * scaled.area() + 1],
             nonzero: vec![0; if is_refined { n_blocks } else { 0 }],
             energies: vec![0; if wants_variance { n_blocks } else { 0 }],
             variances: Vec::new(),
             places: std::array::from_fn(|position| place(scaled.side, position)),
             quantisation,
         }
-    }
-
-    /// Coefficients of a block.
-    const fn area(&self) -> usize {
-        (self.scaled.side * self.scaled.side) as usize
     }
 
     fn finish(&mut self) {
@@ -166,7 +161,7 @@ impl Coefficients {
     fn bring(&mut self, block: usize, position: usize, value: i32) {
         let place = self.places[position];
         if place != DROPPED {
-            let at = block * self.area() + usize::from(place);
+            let at = block * self.scaled.area() + usize::from(place);
             self.values[at] = value as i16;
         }
         self.nonzero[block] |= 1 << position;
@@ -177,7 +172,7 @@ impl Coefficients {
     fn refine(&mut self, block: usize, position: usize, bit: i16) {
         let place = self.places[position];
         if place != DROPPED {
-            let at = block * self.area() + usize::from(place);
+            let at = block * self.scaled.area() + usize::from(place);
             let value = &mut self.values[at];
             *value = if *value < 0 { value.wrapping_sub(bit) } else { value.wrapping_add(bit) };
         }
@@ -197,12 +192,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn run(mut self, kept: &mut [Coefficients]) -> Result<(), DecodeError> {
-        let (h_max, v_max) = self.frame.largest_factors();
-        let (width, height) = (u32::from(self.frame.width), u32::from(self.frame.height));
-        let (columns, rows) = match &self.scan.components[..] {
-            [component] => kept[component.index].scaled.blocks,
-            _ => (width.div_ceil(8 * h_max), height.div_ceil(8 * v_max)),
-        };
+        let (columns, rows) = self.scan.mcus(self.frame);
         let interval = match self.scan.restart_interval {
             0 => u64::MAX,
             interval => u64::from(interval),
@@ -229,10 +219,9 @@ impl Reader<'_> {
             let kept = &mut kept[component.index];
             let first = (y * kept.blocks.0) as usize;
             let blocks = first + columns.start as usize..first + columns.end as usize;
-            let missing = || DecodeError::damaged("a scan uses a Huffman table that is not defined");
             return match self.coding {
-                Coding::AcFirst => self.first_bands(component.ac_table.as_deref().ok_or_else(missing)?, kept, blocks),
-                Coding::AcRefine => self.refine_bands(component.ac_table.as_deref().ok_or_else(missing)?, kept, blocks),
+                Coding::AcFirst => self.first_bands(component.ac_table()?, kept, blocks),
+                Coding::AcRefine => self.refine_bands(component.ac_table()?, kept, blocks),
                 _ => blocks.into_iter().try_for_each(|block| self.mean(component, Some((kept, block)))),
             };
         }
@@ -258,7 +247,7 @@ impl Reader<'_> {
     fn mean(&mut self, component: &ScanComponent, kept: Option<(&mut Coefficients, usize)>) -> Result<(), DecodeError> {
         let low = u32::from(self.scan.approximation.1);
         let value = kept.map(|(kept, block)| {
-            let area = kept.area();
+            let area = kept.scaled.area();
             &mut kept.values[block * area]
         });
         if matches!(self.coding, Coding::DcRefine) {
@@ -268,8 +257,7 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        let missing = || DecodeError::damaged("a scan uses a Huffman table that is not defined");
-        let (symbol, difference) = self.bits.symbol_and_value(component.dc_table.as_deref().ok_or_else(missing)?)?;
+        let (symbol, difference) = self.bits.symbol_and_value(component.dc_table()?)?;
         if symbol > 15 {
             return Err(DecodeError::damaged("an impossible difference"));
         }
@@ -290,7 +278,7 @@ impl Reader<'_> {
         let (first, last) = (usize::from(self.scan.spectral.0), usize::from(self.scan.spectral.1));
         let low = u32::from(self.scan.approximation.1);
         let Coefficients { values, nonzero, energies, places, quantisation, .. } = kept;
-        let area = (kept.scaled.side * kept.scaled.side) as usize;
+        let area = kept.scaled.area();
         // What is dropped goes behind the last block, which costs no jump.
         let dropped = values.len() - 1;
         while !blocks.is_empty() {

@@ -22,6 +22,8 @@ pub(super) enum Coding {
     YCbCr,
     Rgb,
     Cmyk,
+    /// With 255 for no ink, as Adobe's marker says.
+    InvertedCmyk,
     Ycck,
 }
 
@@ -35,7 +37,8 @@ impl Coding {
             (3, None) if ids == *b"RGB" => Some(Self::Rgb),
             (3, _) => Some(Self::YCbCr),
             (4, Some(2)) => Some(Self::Ycck),
-            (4, _) => Some(Self::Cmyk),
+            (4, Some(_)) => Some(Self::InvertedCmyk),
+            (4, None) => Some(Self::Cmyk),
             _ => None,
         }
     }
@@ -44,7 +47,7 @@ impl Coding {
         match self {
             Self::Gray => Layout::Gray,
             Self::YCbCr | Self::Rgb => Layout::Rgb,
-            Self::Cmyk | Self::Ycck => Layout::Cmyk,
+            Self::Cmyk | Self::InvertedCmyk | Self::Ycck => Layout::Cmyk,
         }
     }
 }
@@ -72,8 +75,6 @@ pub(super) struct RowDecoder<'a> {
     level: Level,
     size: Size,
     coding: Coding,
-    /// Whether 255 is stored for no ink, as Adobe has it.
-    is_inverted: bool,
     feed: Feed<'a>,
     /// The components that are shown.
     planes: Vec<Plane>,
@@ -128,19 +129,17 @@ impl<'a> RowDecoder<'a> {
         };
         let full = frame.size();
         let size = Size::new((full.width * eighths).div_ceil(8), (full.height * eighths).div_ceil(8));
-        let (h_max, v_max) = frame.largest_factors();
         let scale = |end: u32| (u64::from(end) * u64::from(eighths)).div_ceil(8) as u32;
         let columns = (wanted.region.x * eighths / 8, scale(wanted.region.x + wanted.region.size.width));
         Ok(Some(Self {
             level,
             size,
             coding,
-            is_inverted: structure.adobe_transform.is_some(),
             feed,
             planes,
             components,
             columns,
-            mcus: (full.width.div_ceil(8 * h_max), full.height.div_ceil(8 * v_max)),
+            mcus: frame.mcus(),
             n_mcu_rows: 0,
             damage: None,
             wide: Default::default(),
@@ -160,8 +159,7 @@ impl<'a> RowDecoder<'a> {
             // What is shown of a damaged picture is never answered.
             for plane in &mut self.planes {
                 let across = plane.scaled.padded_blocks().0;
-                let area = (plane.scaled.side * plane.scaled.side) as usize;
-                let coefficients = vec![0; across as usize * area];
+                let coefficients = vec![0; across as usize * plane.scaled.area()];
                 let blocks = BlockRows { coefficients: &coefficients, variances: &[], group: (1, 1), n_groups: across };
                 while plane.needs_more(y) {
                     plane.append(self.level, blocks, y, self.columns);
@@ -286,8 +284,8 @@ impl Rows for RowDecoder<'_> {
             Coding::Gray => pixels.copy_from_slice(next()),
             Coding::YCbCr => color::to_rgb(level, next(), next(), next(), pixels),
             Coding::Rgb => color::interleave([next(), next(), next()], pixels),
-            Coding::Cmyk if self.is_inverted => color::interleave_inverted([next(), next(), next(), next()], pixels),
             Coding::Cmyk => color::interleave([next(), next(), next(), next()], pixels),
+            Coding::InvertedCmyk => color::interleave_inverted([next(), next(), next(), next()], pixels),
             Coding::Ycck => color::to_cmyk(next(), next(), next(), next(), pixels),
         }
         let has_variance = self.planes.first().is_some_and(|plane| plane.variance(y, &mut self.variance));

@@ -1,6 +1,7 @@
 //! The marker segments of a JPEG file (ITU-T T.81 Annex B), read strictly and without decoding.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::huffman::Table;
 use super::{DecodeError, checked_size};
@@ -69,16 +70,17 @@ impl Frame {
         self.size().pixels() * self.components.len() as u64
     }
 
-    /// Gray, or three components of which the first has all the detail, at a power of two of the others.
-    pub(super) fn has_usual_sampling(&self) -> bool {
-        match &self.components[..] {
-            [_] => true,
-            [luma, chroma @ ..] if chroma.len() == 2 => {
-                matches!((luma.horizontal, luma.vertical), (1 | 2 | 4, 1 | 2 | 4))
-                    && chroma.iter().all(|chroma| (chroma.horizontal, chroma.vertical) == (1, 1))
-            }
-            _ => false,
-        }
+    /// MCUs per row and column of a scan of several components.
+    pub(super) fn mcus(&self) -> (u32, u32) {
+        let (h_max, v_max) = self.largest_factors();
+        (u32::from(self.width).div_ceil(8 * h_max), u32::from(self.height).div_ceil(8 * v_max))
+    }
+
+    /// Blocks per row and column that the picture needs of a component.
+    pub(super) fn blocks(&self, component: &Component) -> (u32, u32) {
+        let (h_max, v_max) = self.largest_factors();
+        let blocks = |side: u16, factor: u8, max: u32| (u32::from(side) * u32::from(factor)).div_ceil(max).div_ceil(8);
+        (blocks(self.width, component.horizontal, h_max), blocks(self.height, component.vertical, v_max))
     }
 }
 
@@ -87,8 +89,26 @@ impl Frame {
 pub(super) struct ScanComponent {
     /// Position in the frame.
     pub(super) index: usize,
-    pub(super) dc_table: Option<std::rc::Rc<Table>>,
-    pub(super) ac_table: Option<std::rc::Rc<Table>>,
+    dc_table: Option<Rc<Table>>,
+    ac_table: Option<Rc<Table>>,
+}
+
+impl ScanComponent {
+    /// # Errors
+    /// If the table is not defined.
+    pub(super) fn dc_table(&self) -> Result<&Rc<Table>, DecodeError> {
+        self.dc_table.as_ref().ok_or_else(Self::undefined)
+    }
+
+    /// # Errors
+    /// If the table is not defined.
+    pub(super) fn ac_table(&self) -> Result<&Rc<Table>, DecodeError> {
+        self.ac_table.as_ref().ok_or_else(Self::undefined)
+    }
+
+    fn undefined() -> DecodeError {
+        DecodeError::damaged("a scan uses a Huffman table that is not defined")
+    }
 }
 
 /// A scan: its header, and all bytes behind it up to the end of the file.
@@ -102,6 +122,16 @@ pub(super) struct Scan<'a> {
     /// MCUs between restart markers; 0 for none.
     pub(super) restart_interval: u16,
     pub(super) data: &'a [u8],
+}
+
+impl Scan<'_> {
+    /// MCUs per row and column: of single blocks where the scan has one component.
+    pub(super) fn mcus(&self, frame: &Frame) -> (u32, u32) {
+        match &self.components[..] {
+            [component] => frame.blocks(&frame.components[component.index]),
+            _ => frame.mcus(),
+        }
+    }
 }
 
 /// What stands before the first scan.
@@ -198,8 +228,8 @@ struct Reader<'a> {
     adobe_transform: Option<u8>,
     profile_parts: BTreeMap<u8, (u8, &'a [u8])>,
     quantisation: [Option<[u16; 64]>; 4],
-    dc_tables: [Option<std::rc::Rc<Table>>; 4],
-    ac_tables: [Option<std::rc::Rc<Table>>; 4],
+    dc_tables: [Option<Rc<Table>>; 4],
+    ac_tables: [Option<Rc<Table>>; 4],
     restart_interval: u16,
 }
 
@@ -336,7 +366,7 @@ impl<'a> Reader<'a> {
             if class > 1 || slot > 3 {
                 return Err(DecodeError::damaged("a Huffman table for no slot"));
             }
-            let table = std::rc::Rc::new(Table::new(counts, values)?);
+            let table = Rc::new(Table::new(counts, values)?);
             if class == 0 {
                 self.dc_tables[slot] = Some(table)
             } else {

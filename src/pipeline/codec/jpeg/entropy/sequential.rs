@@ -90,9 +90,7 @@ impl<'a> Sequential<'a> {
         let mut tables: Vec<Tables> = Vec::new();
         let (mut nodes, mut components) = (Vec::new(), Vec::new());
         for ((component, &kept), quantisation) in scan.components.iter().zip(kept).zip(quantisation) {
-            let undefined = || DecodeError::damaged("a scan uses a Huffman table that is not defined");
-            let dc = component.dc_table.clone().ok_or_else(undefined)?;
-            let ac = component.ac_table.clone().ok_or_else(undefined)?;
+            let (dc, ac) = (Rc::clone(component.dc_table()?), Rc::clone(component.ac_table()?));
             let same = tables.iter().position(|(a, b)| Rc::ptr_eq(a, &dc) && Rc::ptr_eq(b, &ac));
             let index = same.unwrap_or_else(|| {
                 tables.push((dc, ac));
@@ -204,15 +202,6 @@ impl<'a> Sequential<'a> {
 
 /// How many MCUs a scan has.
 pub(super) fn n_mcus(frame: &Frame, scan: &Scan) -> usize {
-    let (h_max, v_max) = frame.largest_factors();
-    let (width, height) = (u32::from(frame.width), u32::from(frame.height));
-    let (columns, rows) = match &scan.components[..] {
-        [component] => {
-            let component = frame.components[component.index];
-            let (h, v) = (u32::from(component.horizontal), u32::from(component.vertical));
-            ((width * h).div_ceil(h_max).div_ceil(8), (height * v).div_ceil(v_max).div_ceil(8))
-        }
-        _ => (width.div_ceil(8 * h_max), height.div_ceil(8 * v_max)),
-    };
+    let (columns, rows) = scan.mcus(frame);
     columns as usize * rows as usize
 }

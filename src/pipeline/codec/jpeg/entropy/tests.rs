@@ -162,6 +162,18 @@ fn data_start(source: &[u8]) -> usize {
     source.len() - data.len()
 }
 
+/// A file with its entropy-coded data changed, one after the other.
+fn with_changed_data(mut source: Vec<u8>, changes: Vec<(f64, u8, u8)>) -> Vec<u8> {
+    let mut data = source.split_off(data_start(&source));
+    for change_by in changes {
+        if !data.is_empty() {
+            change(&mut data, change_by);
+        }
+    }
+    source.extend(data);
+    source
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
@@ -173,14 +185,7 @@ proptest! {
         (variance_of, n_mcus) in (0..4usize, 1usize..60),
         changes in prop::collection::vec((0.0..1.0f64, 0u8..6, any::<u8>()), 0..3),
     ) {
-        let mut source = encoded(size, factor, restart, quality, seed);
-        let mut data = source.split_off(data_start(&source));
-        for change_by in changes {
-            if !data.is_empty() {
-                change(&mut data, change_by);
-            }
-        }
-        source.extend(data);
+        let source = with_changed_data(encoded(size, factor, restart, quality, seed), changes);
         for level in Level::available() {
             compare(level, &source, sides, variance_of, n_mcus);
         }
@@ -240,14 +245,7 @@ proptest! {
             1 => prop::collection::vec((0.0..1.0f64, 0u8..6, any::<u8>()), 1..3),
         ],
     ) {
-        let mut source = encoded(size, factor, 0, quality, seed);
-        let mut data = source.split_off(data_start(&source));
-        for change_by in changes {
-            if !data.is_empty() {
-                change(&mut data, change_by);
-            }
-        }
-        source.extend(data);
+        let source = with_changed_data(encoded(size, factor, 0, quality, seed), changes);
         for level in Level::available() {
             compare(level, &source, sides, variance_of, n_mcus);
         }

@@ -27,9 +27,6 @@ pub(in super::super) fn check(structure: &Structure) -> Result<(), DecodeError> 
 
 /// The blocks of one component.
 struct Blocks {
-    /// Blocks per row and column that the picture needs.
-    columns: u32,
-    rows: u32,
     /// Blocks per row in memory: whole MCUs.
     stride: u32,
     /// Whether a scan has brought the first coefficients.
@@ -41,14 +38,11 @@ struct Blocks {
 impl Blocks {
     fn new(frame: &Frame, index: usize) -> Self {
         let component = frame.components[index];
-        let (h_max, v_max) = frame.largest_factors();
-        let samples = |side: u16, factor: u8, max: u32| (u32::from(side) * u32::from(factor)).div_ceil(max);
-        let columns = samples(frame.width, component.horizontal, h_max).div_ceil(8);
-        let rows = samples(frame.height, component.vertical, v_max).div_ceil(8);
+        let (columns, rows) = frame.blocks(&component);
         let stride = columns.next_multiple_of(u32::from(component.horizontal));
         let padded_rows = rows.next_multiple_of(u32::from(component.vertical));
         let n_blocks = if frame.process == Process::Progressive { stride as usize * padded_rows as usize } else { 0 };
-        Self { columns, rows, stride, is_begun: false, nonzero: vec![0; n_blocks] }
+        Self { stride, is_begun: false, nonzero: vec![0; n_blocks] }
     }
 }
 
@@ -82,7 +76,7 @@ impl<'a> Walk<'a> {
             let is_dc = matches!(self.coding, Coding::Whole | Coding::DcFirst);
             blocks[component.index].is_begun |= is_dc;
         }
-        let (columns, rows) = self.mcus(blocks);
+        let (columns, rows) = self.scan.mcus(self.frame);
         let interval = match self.scan.restart_interval {
             0 => u64::MAX,
             interval => u64::from(interval),
@@ -99,16 +93,6 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
-    }
-
-    /// MCUs per row and column: of single blocks where the scan has one component.
-    fn mcus(&self, blocks: &[Blocks]) -> (u32, u32) {
-        if let [component] = &self.scan.components[..] {
-            let blocks = &blocks[component.index];
-            return (blocks.columns, blocks.rows);
-        }
-        let (h_max, v_max) = self.frame.largest_factors();
-        (u32::from(self.frame.width).div_ceil(8 * h_max), u32::from(self.frame.height).div_ceil(8 * v_max))
     }
 
     fn mcu(&mut self, x: u32, y: u32, blocks: &mut [Blocks]) -> Result<(), DecodeError> {
@@ -135,14 +119,14 @@ impl<'a> Walk<'a> {
         let nonzero = nonzero.unwrap_or(&mut unused);
         match self.coding {
             Coding::Whole => sequential_block(&mut self.bits, component, |_, _| {}),
-            Coding::DcFirst => mean(&mut self.bits, component.dc_table.as_deref()).map(drop),
+            Coding::DcFirst => mean(&mut self.bits, component.dc_table()?).map(drop),
             Coding::DcRefine => self.bits.skip(1),
-            Coding::AcFirst => self.first_band(component.ac_table.as_deref(), nonzero),
-            Coding::AcRefine => self.refine_band(component.ac_table.as_deref(), nonzero),
+            Coding::AcFirst => self.first_band(component.ac_table()?, nonzero),
+            Coding::AcRefine => self.refine_band(component.ac_table()?, nonzero),
         }
     }
 
-    fn first_band(&mut self, table: Option<&Table>, nonzero: &mut u64) -> Result<(), DecodeError> {
+    fn first_band(&mut self, table: &Table, nonzero: &mut u64) -> Result<(), DecodeError> {
         if self.run > 0 {
             self.run -= 1;
             return Ok(());
@@ -173,7 +157,7 @@ impl<'a> Walk<'a> {
     }
 
     /// T.81 §G.1.2.3: coefficients that are not zero yet take a bit each, wherever they stand between the new ones.
-    fn refine_band(&mut self, table: Option<&Table>, nonzero: &mut u64) -> Result<(), DecodeError> {
+    fn refine_band(&mut self, table: &Table, nonzero: &mut u64) -> Result<(), DecodeError> {
         let (first, last) = (u32::from(self.scan.spectral.0), u32::from(self.scan.spectral.1));
         let mut position = first;
         if self.run == 0 {
@@ -250,8 +234,8 @@ pub(in super::super) fn sequential_block(
     component: &ScanComponent,
     mut coefficient: impl FnMut(usize, i32),
 ) -> Result<(), DecodeError> {
-    coefficient(0, mean(bits, component.dc_table.as_deref())?);
-    let table = component.ac_table.as_deref();
+    coefficient(0, mean(bits, component.dc_table()?)?);
+    let table = component.ac_table()?;
     let mut position = 1;
     while position < 64 {
         let symbol = bits.symbol(table)?;
@@ -273,7 +257,7 @@ pub(in super::super) fn sequential_block(
 
 /// The difference of a block's mean to the one before.
 #[inline]
-pub(in super::super) fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i32, DecodeError> {
+fn mean(bits: &mut Bits, table: &Table) -> Result<i32, DecodeError> {
     let size = u32::from(bits.symbol(table)?);
     if size > 16 {
         return Err(DecodeError::damaged("an impossible difference"));
@@ -282,7 +266,7 @@ pub(in super::super) fn mean(bits: &mut Bits, table: Option<&Table>) -> Result<i
 }
 
 /// The value of `size` bits as ITU-T T.81 §F.2.2.1 extends them: the first bit tells the sign.
-pub(in super::super) const fn extended(bits: u32, size: u32) -> i32 {
+pub(super) const fn extended(bits: u32, size: u32) -> i32 {
     let value = bits as i32;
     if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
 }
@@ -325,8 +309,7 @@ impl<'a> Bits<'a> {
     }
 
     #[inline]
-    pub(in super::super) fn symbol(&mut self, table: Option<&Table>) -> Result<u8, DecodeError> {
-        let table = table.ok_or_else(|| DecodeError::damaged("a scan uses a Huffman table that is not defined"))?;
+    fn symbol(&mut self, table: &Table) -> Result<u8, DecodeError> {
         if self.available < 32 {
             self.fill();
         }
@@ -352,7 +335,7 @@ impl<'a> Bits<'a> {
 
     /// At most 16 bits as a number.
     #[inline]
-    pub(in super::super) fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
+    fn read(&mut self, count: u32) -> Result<u32, DecodeError> {
         if self.available < count {
             self.fill();
         }
