@@ -233,26 +233,33 @@ impl VariantCache {
     #[must_use]
     pub fn get(&self, id: &VariantId) -> Option<Cached> {
         let generation = self.generation();
-        let Known { format, bytes, checksum } = self.find(id)?;
-        match self.shelf.files.read(id, format, bytes) {
-            Ok(bytes) if crc32fast::hash(&bytes) == checksum => Some(Cached { bytes, format, generation }),
-            Ok(_) => self.mend(id, "a file of the cache is damaged"),
+        self.found(id, |Known { format, bytes, checksum }| match self.shelf.files.read(id, format, bytes) {
+            Ok(bytes) if crc32fast::hash(&bytes) == checksum => Ok(Some(Cached { bytes, format, generation })),
+            Ok(_) => Err("a file of the cache is damaged".into()),
             Err(error) if files::is_away(&error) => {
                 self.shelf.complaints.about("reading a file", &error);
-                None
+                Ok(None)
             }
-            Err(error) => self.mend(id, &format!("a file of the cache cannot be read: {error}")),
-        }
+            Err(error) => Err(format!("a file of the cache cannot be read: {error}")),
+        })
     }
 
     /// The name of an answer's file below the folder of the cache, if the file is there.
     #[must_use]
     pub fn locate(&self, id: &VariantId) -> Option<String> {
-        let Known { format, bytes, .. } = self.find(id)?;
-        match self.shelf.files.size(id, format) {
-            Ok(found) if found == bytes => Some(file_name(id, format)),
-            _ => self.mend(id, "a file of the cache is not what it was"),
+        self.found(id, |Known { format, bytes, .. }| match self.shelf.files.size(id, format) {
+            Ok(found) if found == bytes => Ok(Some(file_name(id, format))),
+            _ => Err("a file of the cache is not what it was".into()),
+        })
+    }
+
+    /// What `look` makes of an answer that is recorded, or a miss. `look` tells what is wrong with the file.
+    fn found<T>(&self, id: &VariantId, look: impl Fn(Known) -> Result<Option<T>, String>) -> Option<T> {
+        // The keeper may have removed the answer between the two looks, which is no damage: its record is gone then.
+        if let Ok(found) = look(self.find(id)?) {
+            return found;
         }
+        look(self.find(id)?).unwrap_or_else(|reason| self.mend(id, &reason))
     }
 
     /// Whether an answer is recorded.
