@@ -59,12 +59,12 @@ fn kind() -> impl Strategy<Value = Kind> {
         .prop_map(|(size, factor, restart, color)| Kind { size, factor, restart, color, is_progressive: false })
 }
 
-fn wanted(source: &[u8], eighths: u32) -> Wanted {
+pub(super) fn wanted(source: &[u8], eighths: u32) -> Wanted {
     Wanted { eighths: Eighths::new(eighths).unwrap(), ..Wanted::all(probe(source).unwrap().stored) }
 }
 
 /// Samples and variances of all rows from `first` on.
-fn rows(level: Level, source: &[u8], wanted: &Wanted, first: u32) -> Result<(Vec<u8>, Vec<u16>), DecodeError> {
+pub(super) fn rows(level: Level, source: &[u8], wanted: &Wanted, first: u32) -> Result<(Vec<u8>, Vec<u16>), DecodeError> {
     let Pixels::Rows(mut rows) = decode(level, source, wanted)?.pixels else { panic!("left to a library") };
     let (mut samples, mut variances) = (Vec::new(), Vec::new());
     for y in first..rows.size().height {

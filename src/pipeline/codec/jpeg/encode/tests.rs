@@ -6,6 +6,7 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 
+use super::super::tests::{rows, wanted};
 use super::*;
 use crate::plan::JpegQuality;
 use crate::raster::{Format, Layout, Size};
@@ -118,6 +119,23 @@ proptest! {
         // Both modes hold the same coefficients.
         let (other, ..) = decoded(&encode(Level::best(), &image, settings(quality, !progressive)));
         prop_assert!(first == other, "the modes differ");
+    }
+
+    /// Other than the crate that makes files for most tests, ours writes runs of blocks that end early, and scans that
+    /// refine.
+    #[test]
+    fn our_decoder_reads_both_modes_alike(
+        content in contents(), layout in layouts(), width in 1..=150u32, height in 1..=150u32, seed: u32,
+        quality in 1..=100u8, eighths in 1u32..=8,
+    ) {
+        let image = picture(content, layout, width, height, seed);
+        let [sequential, progressive] =
+            [false, true].map(|progressive| encode(Level::best(), &image, settings(quality, progressive)));
+        let (expected, _) = rows(Level::Scalar, &sequential, &wanted(&sequential, eighths), 0).unwrap();
+        for level in Level::available() {
+            let (found, _) = rows(level, &progressive, &wanted(&progressive, eighths), 0).unwrap();
+            prop_assert!(found == expected, "{:?}", level);
+        }
     }
 
     #[test]

@@ -25,9 +25,12 @@ impl<'a> BitStream<'a> {
     /// Makes at least 32 bits available.
     #[inline(always)]
     fn fill(&mut self) -> Result<(), DecodeError> {
-        if self.available >= 32 {
-            return Ok(());
-        }
+        if self.available >= 32 { Ok(()) } else { self.refill() }
+    }
+
+    /// Makes at least 56 bits available.
+    #[inline(always)]
+    fn refill(&mut self) -> Result<(), DecodeError> {
         if self.position >= self.window.limit() {
             // Not what is in the word still: positions count from the beginning of the window.
             let n_dropped = self.position.saturating_sub(8);
@@ -39,6 +42,37 @@ impl<'a> BitStream<'a> {
         self.word |= u64::from_be_bytes(*bytes) >> self.available;
         self.position += ((63 - self.available) >> 3) as usize;
         self.available |= 56;
+        Ok(())
+    }
+
+    /// Calls `take` with the next bits, 56 at least and left-aligned, and goes on by as many as it says, at most 32, until
+    /// that is 0.
+    /// # Errors
+    /// If the data ended some time ago.
+    #[inline(always)]
+    pub(in super::super) fn go_on(&mut self, mut take: impl FnMut(u64) -> u32) -> Result<(), DecodeError> {
+        let (mut word, mut available, mut position) = (self.word, self.available, self.position);
+        let mut limit = self.window.limit().min(self.window.bytes().len() - 8);
+        loop {
+            if position >= limit {
+                (self.word, self.available, self.position) = (word, available, position);
+                self.refill()?;
+                (word, available, position) = (self.word, self.available, self.position);
+                limit = self.window.limit().min(self.window.bytes().len() - 8);
+                continue;
+            }
+            let Some(bytes) = self.window.bytes()[position..].first_chunk() else { break };
+            word |= u64::from_be_bytes(*bytes) >> available;
+            position += ((63 - available) >> 3) as usize;
+            available |= 56;
+            let n_bits = take(word);
+            if n_bits == 0 {
+                break;
+            }
+            word <<= n_bits;
+            available -= n_bits;
+        }
+        (self.word, self.available, self.position) = (word, available, position);
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(super) use sequential::{Blocks, Kept, Sequential};
 pub(super) use walk::Bits;
 #[cfg(test)]
 pub(super) use walk::sequential_block;
-pub(super) use walk::{Coding, check, coding};
+pub(super) use walk::{Coding, check, coding, extended};
 
 #[cfg(test)]
 mod tests;

@@ -266,7 +266,7 @@ fn mean(bits: &mut Bits, table: &Table) -> Result<i32, DecodeError> {
 }
 
 /// The value of `size` bits as ITU-T T.81 §F.2.2.1 extends them: the first bit tells the sign.
-pub(super) const fn extended(bits: u32, size: u32) -> i32 {
+pub(in super::super) const fn extended(bits: u32, size: u32) -> i32 {
     let value = bits as i32;
     if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
 }

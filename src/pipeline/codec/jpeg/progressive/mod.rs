@@ -1,6 +1,8 @@
 //! Coefficients of progressive pictures (ITU-T T.81 Annex G): those that a scale shows, in memory. Scans that cannot
 //! change them are left out.
 
+mod first;
+
 use std::ops::Range;
 
 use super::DecodeError;
@@ -10,6 +12,7 @@ use super::huffman::Table;
 use super::plane::BlockRows;
 use super::structure::{Frame, NATURAL, Scan, ScanComponent, Structure};
 use crate::simd::Level;
+use first::Band;
 
 /// What is kept of a progressive picture: two bytes for each coefficient that is shown, eight for each block that a scan
 /// refines, and two for the variance of each block of luma.
@@ -75,8 +78,17 @@ impl Progressive {
             kept.push(Coefficients::new(scaled, table, index == 0, is_refined));
         }
         for ((scan, &coding), _) in structure.scans.iter().zip(&codings).zip(&needed).filter(|(_, needed)| **needed) {
-            Reader { frame, scan, coding, bits: BitStream::new(level, scan.data), run: 0, means: [0; 4] }
-                .run(&mut kept)?;
+            Reader {
+                level,
+                frame,
+                scan,
+                coding,
+                bits: BitStream::new(level, scan.data),
+                run: 0,
+                band: None,
+                means: [0; 4],
+            }
+            .run(&mut kept)?;
         }
         kept.iter_mut().for_each(Coefficients::finish);
         Ok(Self { components: kept })
@@ -181,12 +193,15 @@ impl Coefficients {
 
 /// Reads a scan.
 struct Reader<'a> {
+    level: Level,
     frame: &'a Frame,
     scan: &'a Scan<'a>,
     coding: Coding,
     bits: BitStream<'a>,
     /// Blocks that are still skipped by an end-of-band run.
     run: u32,
+    /// Of a scan that is the first for it.
+    band: Option<Band>,
     means: [i32; 4],
 }
 
@@ -220,7 +235,11 @@ impl Reader<'_> {
             let first = (y * kept.blocks.0) as usize;
             let blocks = first + columns.start as usize..first + columns.end as usize;
             return match self.coding {
-                Coding::AcFirst => self.first_bands(component.ac_table()?, kept, blocks),
+                Coding::AcFirst => {
+                    let table = component.ac_table()?;
+                    let band = self.band.get_or_insert_with(|| Band::new(self.level, table, scan, kept));
+                    band.read(&mut self.bits, table, kept, blocks, &mut self.run)
+                }
                 Coding::AcRefine => self.refine_bands(component.ac_table()?, kept, blocks),
                 _ => blocks.into_iter().try_for_each(|block| self.mean(component, Some((kept, block)))),
             };
@@ -265,63 +284,6 @@ impl Reader<'_> {
         *mean = mean.wrapping_add(difference);
         if let Some(value) = value {
             *value = (*mean << low) as i16;
-        }
-        Ok(())
-    }
-
-    fn first_bands(
-        &mut self,
-        table: &Table,
-        kept: &mut Coefficients,
-        mut blocks: Range<usize>,
-    ) -> Result<(), DecodeError> {
-        let (first, last) = (usize::from(self.scan.spectral.0), usize::from(self.scan.spectral.1));
-        let low = u32::from(self.scan.approximation.1);
-        let Coefficients { values, nonzero, energies, places, quantisation, .. } = kept;
-        let area = kept.scaled.area();
-        // What is dropped goes behind the last block, which costs no jump.
-        let dropped = values.len() - 1;
-        while !blocks.is_empty() {
-            if self.run > 0 {
-                let skipped = (self.run as usize).min(blocks.len());
-                self.run -= skipped as u32;
-                blocks.start += skipped;
-                continue;
-            }
-            let base = blocks.start * area;
-            let (mut brought, mut energy) = (0u64, 0u32);
-            let mut position = first;
-            while position <= last {
-                let (symbol, value) = self.bits.symbol_and_value(table)?;
-                let (zeros, size) = (usize::from(symbol >> 4), symbol & 15);
-                if size == 0 {
-                    if zeros == 15 {
-                        position += 16;
-                        continue;
-                    }
-                    self.run = (1 << zeros) - 1 + self.bits.read(zeros as u32)?;
-                    break;
-                }
-                position += zeros;
-                if position > last {
-                    return Err(DecodeError::damaged("a coefficient behind the end of its band"));
-                }
-                let value = value << low;
-                let place = places[position & 63];
-                values[if place == DROPPED { dropped } else { base + usize::from(place) }] = value as i16;
-                let seen =
-                    if place == DROPPED { value.wrapping_mul(i32::from(quantisation[position & 63])) } else { 0 };
-                energy = energy.wrapping_add(seen.wrapping_mul(seen) as u32);
-                brought |= 1 << position;
-                position += 1;
-            }
-            if let Some(nonzero) = nonzero.get_mut(blocks.start) {
-                *nonzero |= brought;
-            }
-            if let Some(all) = energies.get_mut(blocks.start) {
-                *all = all.saturating_add(energy);
-            }
-            blocks.start += 1;
         }
         Ok(())
     }
