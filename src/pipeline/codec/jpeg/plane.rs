@@ -177,9 +177,26 @@ impl Plane {
         let side = self.scaled.side as usize;
         let start = ((y - self.first_row) / self.scaled.side) as usize * self.blocks_per_row();
         let of_blocks = &self.variances[start..start + self.blocks_per_row()];
-        for (samples, &of_block) in variance.chunks_mut(side).zip(of_blocks) {
-            samples.fill(of_block);
+        match side {
+            1 => repeat::<1>(of_blocks, variance),
+            2 => repeat::<2>(of_blocks, variance),
+            3 => repeat::<3>(of_blocks, variance),
+            4 => repeat::<4>(of_blocks, variance),
+            5 => repeat::<5>(of_blocks, variance),
+            6 => repeat::<6>(of_blocks, variance),
+            _ => repeat::<7>(of_blocks, variance),
         }
         true
+    }
+}
+
+/// Each value `N` times, as far as there is room.
+fn repeat<const N: usize>(values: &[u16], repeated: &mut [u16]) {
+    let (whole, rest) = repeated.as_chunks_mut::<N>();
+    for (repeated, &value) in whole.iter_mut().zip(values) {
+        *repeated = [value; N];
+    }
+    if let Some(&value) = values.get(whole.len()) {
+        rest.fill(value);
     }
 }
