@@ -9,6 +9,7 @@
 
 use super::DecodeError;
 use super::head::{Goal, Reader};
+use super::kind::Kind;
 use super::sequential::{Blocks, Component};
 use super::stream::Stream;
 use super::window::Window;
@@ -28,8 +29,8 @@ const SYNCHRONISATION_BLOCKS: usize = if cfg!(fuzzing) { 32 } else { 128 };
 const MAX_BYTES: usize = if cfg!(fuzzing) { 64 << 10 } else { 2 << 20 };
 
 #[derive(Debug)]
-pub(super) struct Ahead<'a> {
-    stream: Stream<'a>,
+pub(super) struct Ahead<'a, K: Kind> {
+    stream: Stream<'a, K>,
     /// At which bit of the first byte it began.
     first_bit: usize,
     /// What it has decoded, with means that begin at 0, and how much of that has been taken.
@@ -57,9 +58,9 @@ pub(super) enum Meeting {
     Missed,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a, K: Kind> Ahead<'a, K> {
     /// Whether enough data is left.
-    pub(super) fn is_worth_it(main: &Stream) -> bool {
+    pub(super) fn is_worth_it(main: &Stream<K>) -> bool {
         !main.window.is_ended() && main.window.n_rest() >= MIN_BYTES
     }
 
@@ -68,7 +69,7 @@ impl<'a> Ahead<'a> {
     pub(super) fn new(
         level: Level,
         data: &'a [u8],
-        main: &mut Stream<'a>,
+        main: &mut Stream<'a, K>,
         components: &[Component],
         n_left: usize,
         blocks: &mut Vec<Blocks>,
@@ -128,7 +129,7 @@ impl<'a> Ahead<'a> {
     pub(super) fn run(
         &mut self,
         level: Level,
-        main: &mut Stream<'a>,
+        main: &mut Stream<'a, K>,
         n: usize,
         components: &[Component],
     ) -> Result<Meeting, DecodeError> {
@@ -176,7 +177,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Both readers, until the first has reached its goal or the second has to be looked after.
-    fn run_both(&mut self, level: Level, main: &mut Stream, goal: Goal, components: &[Component]) {
+    fn run_both(&mut self, level: Level, main: &mut Stream<K>, goal: Goal, components: &[Component]) {
         let stream = &mut self.stream;
         let n_mcus = stream.mcus_at_once();
         let end = n_mcus * stream.per_mcu();
@@ -203,7 +204,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// The first reader becomes the second.
-    fn join(&mut self, main: &mut Stream<'a>) {
+    fn join(&mut self, main: &mut Stream<'a, K>) {
         self.predictions = main.predictions;
         std::mem::swap(main, &mut self.stream);
         for (prediction, before) in main.predictions.iter_mut().zip(self.predictions) {
@@ -228,7 +229,7 @@ impl<'a> Ahead<'a> {
                     .step_by(area)
                     .for_each(|mean| *mean = mean.wrapping_add(before));
             }
-            if component.weights.is_some() {
+            if component.kept.wants_variance {
                 blocks.variances.extend_from_slice(&own.variances[range]);
             }
         }

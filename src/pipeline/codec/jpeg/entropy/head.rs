@@ -11,9 +11,9 @@ use std::hint::select_unpredictable as select;
 use std::rc::Rc;
 
 use super::DecodeError;
-use super::program::{OFFSETS, Offsets, Program, Slot, Tables};
-use super::structure::NATURAL;
-use super::tables::{AC_BITS, DC_BITS, Entry, advance};
+use super::kind::Kind;
+use super::program::{Program, Slot, Tables};
+use super::tables::advance;
 use super::window::{MARGIN, Window};
 use crate::simd::Level;
 
@@ -27,16 +27,16 @@ pub(super) enum Fault {
 
 /// Decodes blocks into slots.
 #[derive(Debug)]
-pub(super) struct Reader {
-    head: Head,
+pub(super) struct Reader<K: Kind> {
+    head: Head<K>,
     /// Of the next bits in the window, and of the slot that is being filled.
     data_index: usize,
     slot_index: usize,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<K>>,
     fault: Option<(Fault, usize)>,
     /// How many slots were full when it was met.
     n_sound: usize,
-    program: Rc<Program>,
+    program: Rc<Program<K>>,
 }
 
 /// Slots behind those that are asked for: three blocks may be decoded beyond, and a fourth be begun.
@@ -53,16 +53,16 @@ pub(super) struct Goal {
     pub(super) limit: usize,
 }
 
-impl Reader {
+impl<K: Kind> Reader<K> {
     /// `n_slots` is how many are wanted at most at once; each is as its place in an MCU says.
-    pub(super) fn new(program: Rc<Program>, n_slots: usize) -> Self {
+    pub(super) fn new(program: Rc<Program<K>>, n_slots: usize) -> Self {
         let slots = program.slots(n_slots + SPARE + 1);
         Self { head: Head::NOWHERE, data_index: 0, slot_index: 0, slots, fault: None, n_sound: 0, program }
     }
 
     /// The first `n` slots.
-    pub(super) fn slots(&self, n: usize) -> &[Slot] {
-        &self.slots[..n]
+    pub(super) fn slots(&mut self, n: usize) -> &mut [Slot<K>] {
+        &mut self.slots[..n]
     }
 
     /// How many slots are full.
@@ -120,12 +120,12 @@ impl Reader {
         self.leave(head, window);
     }
 
-    fn first_entry(&self, word: u64) -> Entry {
+    fn first_entry(&self, word: u64) -> K::Entry {
         self.program.first_entry(word)
     }
 
     /// The head in memory, and its bounds.
-    fn enter(&mut self, window: &Window, goal: Goal) -> (Head, Bounds) {
+    fn enter(&mut self, window: &Window, goal: Goal) -> (Head<K>, Bounds<K>) {
         assert!(goal.end + SPARE < self.slots.len() && self.slot_index < self.slots.len(), "slots of a run");
         let data = window.bytes();
         assert!(goal.limit + MARGIN <= data.len() && self.data_index + 8 <= data.len(), "a limit within the window");
@@ -144,11 +144,11 @@ impl Reader {
         (head, bounds)
     }
 
-    fn leave(&mut self, head: Head, window: &Window) {
+    fn leave(&mut self, head: Head<K>, window: &Window) {
         let base = self.slots.as_ptr();
         let data = window.bytes().as_ptr();
         self.data_index = head.data as usize - data as usize;
-        let index_of = |slot: *const Slot| (slot as usize - base as usize) / size_of::<Slot>();
+        let index_of = |slot: *const Slot<K>| (slot as usize - base as usize) / size_of::<Slot<K>>();
         self.slot_index = index_of(head.slot);
         self.n_sound = index_of(head.fault.map_or(head.slot, |(.., slot)| slot));
         self.fault = head.fault.map(|(fault, n_bits, _)| (fault, n_bits - data as usize * 8));
@@ -162,7 +162,7 @@ impl Reader {
         // SAFETY: head and bounds are from `enter`; an `Avx2` proves that this CPU has what it stands for.
         unsafe {
             match level {
-                Level::Scalar => run(&mut head, bounds, &OFFSETS, tables),
+                Level::Scalar => run(&mut head, bounds, tables),
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2(_) => run_avx2(&mut head, bounds, tables),
             }
@@ -180,7 +180,7 @@ impl Reader {
         // SAFETY: heads and bounds are from `enter`; an `Avx2` proves that this CPU has what it stands for.
         unsafe {
             match level {
-                Level::Scalar => run_two(&mut first, &mut second, bounds, &OFFSETS, tables),
+                Level::Scalar => run_two(&mut first, &mut second, bounds, tables),
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2(_) => run_two_avx2(&mut first, &mut second, bounds, tables),
             }
@@ -194,59 +194,59 @@ impl Reader {
         (self.head.fault, self.fault) = (None, None);
     }
 
-    /// Frees the first `n` slots: what is behind them becomes the first.
+    /// Frees the first `n` slots, which are empty or never to be read: what is behind them becomes the first.
     pub(super) fn free(&mut self, n: usize) {
         if n == 0 {
             return;
         }
         let n_extra = self.slot_index - n + 1;
-        for slot in &mut self.slots[..n] {
-            slot.coefficients = [0; 64];
-        }
         for index in 0..n_extra {
-            self.slots[index].coefficients = self.slots[n + index].coefficients;
-            self.slots[n + index].coefficients = [0; 64];
+            self.slots[index].block = self.slots[n + index].block;
+            self.slots[n + index].block = K::EMPTY;
         }
         self.slot_index -= n;
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Head {
+pub(super) struct Head<K: Kind> {
     /// The next bits, left-aligned; in the lowest six bits of `available`, how many of them count.
-    word: u64,
-    available: u64,
+    pub(super) word: u64,
+    pub(super) available: u64,
     data: *const u8,
     /// What the first of them mean.
-    entry: Entry,
+    pub(super) entry: K::Entry,
     /// Of the last coefficient of the block in zigzag order, -1 at its beginning.
-    position: isize,
-    slot: *mut Slot,
+    pub(super) position: isize,
+    pub(super) slot: *mut Slot<K>,
+    /// What has been made of the block.
+    pub(super) state: K::State,
     /// The first fault, at which bit in memory, and in which slot.
-    fault: Option<(Fault, usize, *mut Slot)>,
+    fault: Option<(Fault, usize, *mut Slot<K>)>,
     /// Whether nothing has been read.
     is_nowhere: bool,
 }
 
 /// What a run of the loop may touch.
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+struct Bounds<K: Kind> {
     /// Blocks are decoded until this slot is reached. Four steps at once are taken up to the first, single ones up to
     /// the second.
-    fast_end: *mut Slot,
-    end: *mut Slot,
+    fast_end: *mut Slot<K>,
+    end: *mut Slot<K>,
     /// More data is wanted from here on.
     data_limit: *const u8,
 }
 
-impl Head {
+impl<K: Kind> Head<K> {
     const NOWHERE: Self = Self {
         word: 0,
         available: 0,
         data: std::ptr::null(),
-        entry: Entry(0),
+        entry: K::NONE,
         position: -1,
         slot: std::ptr::null_mut(),
+        state: K::START,
         fault: None,
         is_nowhere: true,
     };
@@ -255,7 +255,7 @@ impl Head {
     /// # Safety
     /// Eight bytes can be read at `data`.
     #[inline(always)]
-    unsafe fn refill(&mut self) {
+    pub(super) unsafe fn refill(&mut self) {
         let available = self.available & 63;
         // SAFETY: the caller's.
         let bytes = u64::from_be(unsafe { self.data.cast::<u64>().read_unaligned() });
@@ -264,59 +264,17 @@ impl Head {
         self.available = available | 56;
     }
 
-    /// One entry: one or two symbols.
-    /// # Safety
-    /// As for `run`; `entry` is one of those that the slot names.
-    #[inline(always)]
-    unsafe fn step(&mut self, offsets: &Offsets, tables: &[Tables]) {
-        // SAFETY: the caller\'s.
-        unsafe {
-            let entry = self.entry.0;
-            let first = self.position + (entry >> 8 & 0xFF) as isize;
-            let mut last = self.position + (entry >> 56) as isize;
-            let slot = self.slot.cast::<u8>();
-            if last & 64 != 0 {
-                std::hint::cold_path();
-                if !self.entry.is_unfinished() || first & 64 != 0 {
-                    // A copy: the address of `self` must not be taken, or it would live in memory.
-                    *self = self.apart(tables);
-                    return;
-                }
-                self.refill();
-                let rest = self.word << (entry & 63);
-                let shift = entry >> 32 & 63;
-                let value =
-                    ((rest >> 1 >> shift) as i16).wrapping_add(!((rest as i64 >> 63) as i16) & (entry >> 16) as i16);
-                slot.add(usize::from(*offsets.as_ptr().offset(first))).cast::<i16>().write(value);
-                let length = (entry & 63) + 63 - shift;
-                self.word <<= length & 63;
-                self.available = self.available.wrapping_sub(length);
-                self.refill();
-                last = first;
-            } else {
-                self.word <<= entry & 63;
-                self.available = self.available.wrapping_sub(entry);
-                slot.add(usize::from(*offsets.as_ptr().offset(first))).cast::<i16>().write((entry >> 16) as i16);
-                slot.add(usize::from(*offsets.as_ptr().offset(last))).cast::<i16>().write((entry >> 32) as i16);
-            }
-            self.go_on(last);
-        }
-    }
-
     /// To the next entry, and to the next block if this one is complete.
     /// # Safety
     /// As for `run`; `slot` is one of the slots, or the one behind the last that a run may touch.
     #[inline(always)]
-    unsafe fn go_on(&mut self, position: isize) {
-        // SAFETY: the caller\'s.
+    pub(super) unsafe fn go_on(&mut self, position: isize) {
+        // SAFETY: the caller's.
         unsafe {
-            // Both entries are read, and the right one taken: reading from a selected table would be slower. LLVM would
-            // do just that if it were allowed.
             let slot = self.slot;
-            let ac = (*slot).ac.add((self.word >> (64 - AC_BITS)) as usize).read_volatile();
-            let dc = (*slot).next_dc.add((self.word >> (64 - DC_BITS)) as usize).read_volatile();
             let is_end = position >= 63;
-            self.entry = Entry(select(is_end, dc.0, ac.0));
+            self.entry = K::look_up(slot, self.word, position);
+            self.state = select(is_end, K::START, self.state);
             self.position = select(is_end, -1, position);
             self.slot = select(is_end, slot.add(1), slot);
         }
@@ -327,8 +285,8 @@ impl Head {
     /// As for `run`.
     #[cold]
     #[inline(never)]
-    unsafe fn apart(mut self, tables: &[Tables]) -> Self {
-        // SAFETY: the caller\'s.
+    pub(super) unsafe fn apart(mut self, tables: &[Tables]) -> Self {
+        // SAFETY: the caller's.
         unsafe {
             let position = self.symbol(tables);
             self.refill();
@@ -341,7 +299,7 @@ impl Head {
     /// # Safety
     /// As for `run`.
     unsafe fn symbol(&mut self, tables: &[Tables]) -> isize {
-        // SAFETY: the caller\'s.
+        // SAFETY: the caller's.
         unsafe {
             self.refill();
             let (dc, ac) = &tables[(*self.slot).tables];
@@ -366,8 +324,8 @@ impl Head {
             if position & 64 != 0 {
                 return self.fail(Fault::TooManyCoefficients);
             }
-            if let Some(&natural) = NATURAL.get(position as usize) {
-                (*self.slot).coefficients[usize::from(natural)] = super::walk::extended(bits, size) as i16;
+            if size > 0 {
+                K::put(self, position as usize, super::walk::extended(bits, size));
             }
             position
         }
@@ -390,29 +348,32 @@ impl Head {
 /// Decodes blocks until the end of `bounds` is reached or more data is wanted.
 /// # Safety
 /// `head` and `bounds` are from `Reader::enter` of a reader whose program has these tables. So:
-/// - Data: a step begins only before the limit, four steps read at most 4 × (8 + 8) bytes (each takes no more than two
+/// - Data: steps begin only before the limit, four of them read at most 4 × (8 + 8) bytes (each takes no more than two
 ///   refills of at most 7), and `MARGIN` bytes can be read behind the limit.
 /// - Slots: a step goes on by at most one. Four begin before `fast_end` or single ones before `end`, so that none goes
 ///   further than `SPARE` beyond `end`; `enter` asserts that these are there.
-/// - Tables: every slot names entries of the program, `1 << AC_BITS` or `1 << DC_BITS` of them, and an index is as many
-///   bits. The program is not changed, and lives as long as the reader.
-/// - Offsets: a position that passes has bit 6 clear and is at least 0, since every entry adds 1 or more to -1 or more;
-///   it is below 62 + 145 + 1 < 256. Each of the offsets is that of two bytes within a slot.
+/// - Tables: every slot names entries of the program, as many as an index into them can tell apart, and what its kind has
+///   in `aid`. The program is not changed, and lives as long as the reader.
+/// - Positions: one that passes has bit 6 clear and is at least 0, since every entry adds 1 or more to -1 or more; it is
+///   below 62 + `MAX_ADVANCE` + `END` + 1 = 224, so below 192. All that a kind looks up by a position has as many places,
+///   and what it finds there is within a slot.
 #[inline(always)]
-unsafe fn run(head: &mut Head, bounds: Bounds, offsets: &Offsets, tables: &[Tables]) {
-    // SAFETY: the caller\'s.
+unsafe fn run<K: Kind>(head: &mut Head<K>, bounds: Bounds<K>, tables: &[Tables]) {
+    // SAFETY: the caller's.
     unsafe {
         let mut h = *head;
         while h.slot < bounds.fast_end && h.data < bounds.data_limit {
             h.refill();
-            h.step(offsets, tables);
-            h.step(offsets, tables);
-            h.step(offsets, tables);
-            h.step(offsets, tables);
+            K::step(&mut h, tables);
+            K::step(&mut h, tables);
+            K::step(&mut h, tables);
+            if K::STEPS == 4 {
+                K::step(&mut h, tables);
+            }
         }
         while h.slot < bounds.end && h.data < bounds.data_limit {
             h.refill();
-            h.step(offsets, tables);
+            K::step(&mut h, tables);
         }
         h.available &= 63;
         *head = h;
@@ -423,8 +384,8 @@ unsafe fn run(head: &mut Head, bounds: Bounds, offsets: &Offsets, tables: &[Tabl
 /// # Safety
 /// As for `run`, each by itself.
 #[inline(always)]
-unsafe fn run_two(first: &mut Head, second: &mut Head, bounds: [Bounds; 2], offsets: &Offsets, tables: &[Tables]) {
-    // SAFETY: the caller\'s.
+unsafe fn run_two<K: Kind>(first: &mut Head<K>, second: &mut Head<K>, bounds: [Bounds<K>; 2], tables: &[Tables]) {
+    // SAFETY: the caller's.
     unsafe {
         let (mut a, mut b) = (*first, *second);
         while a.slot < bounds[0].end
@@ -434,14 +395,16 @@ unsafe fn run_two(first: &mut Head, second: &mut Head, bounds: [Bounds; 2], offs
         {
             a.refill();
             b.refill();
-            a.step(offsets, tables);
-            b.step(offsets, tables);
-            a.step(offsets, tables);
-            b.step(offsets, tables);
-            a.step(offsets, tables);
-            b.step(offsets, tables);
-            a.step(offsets, tables);
-            b.step(offsets, tables);
+            K::step(&mut a, tables);
+            K::step(&mut b, tables);
+            K::step(&mut a, tables);
+            K::step(&mut b, tables);
+            K::step(&mut a, tables);
+            K::step(&mut b, tables);
+            if K::STEPS == 4 {
+                K::step(&mut a, tables);
+                K::step(&mut b, tables);
+            }
         }
         a.available &= 63;
         b.available &= 63;
@@ -453,16 +416,16 @@ unsafe fn run_two(first: &mut Head, second: &mut Head, bounds: [Bounds; 2], offs
 /// # Safety
 /// As for `run_two`.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
-unsafe fn run_two_avx2(first: &mut Head, second: &mut Head, bounds: [Bounds; 2], tables: &[Tables]) {
+unsafe fn run_two_avx2<K: Kind>(first: &mut Head<K>, second: &mut Head<K>, bounds: [Bounds<K>; 2], tables: &[Tables]) {
     // SAFETY: the caller's.
-    unsafe { run_two(first, second, bounds, &OFFSETS, tables) }
+    unsafe { run_two(first, second, bounds, tables) }
 }
 
 #[cfg(target_arch = "x86_64")]
 /// # Safety
 /// As for `run`.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
-unsafe fn run_avx2(head: &mut Head, bounds: Bounds, tables: &[Tables]) {
+unsafe fn run_avx2<K: Kind>(head: &mut Head<K>, bounds: Bounds<K>, tables: &[Tables]) {
     // SAFETY: the caller's.
-    unsafe { run(head, bounds, &OFFSETS, tables) }
+    unsafe { run(head, bounds, tables) }
 }

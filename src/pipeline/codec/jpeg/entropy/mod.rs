@@ -4,11 +4,14 @@
 
 mod ahead;
 mod bits;
+mod coefficients;
 mod head;
+mod kind;
 mod program;
 mod reduce;
 mod sequential;
 mod stream;
+mod sums;
 mod tables;
 mod walk;
 mod window;

@@ -3,81 +3,54 @@
 use std::rc::Rc;
 
 use super::huffman::Table;
-use super::structure::NATURAL;
-use super::tables::{self, DC_BITS, Entry, Values};
-
-/// Where the value of a zigzag position belongs in a slot, in bytes: natural order (ITU-T T.81 Figure A.6). What is at
-/// the end of a block goes beside the coefficients.
-pub(super) type Offsets = [u8; 256];
-
-pub(super) const OFFSETS: Offsets = {
-    let mut offsets = [UNUSED as u8; 256];
-    let mut position = 0;
-    while position < 64 {
-        offsets[position] = NATURAL[position] * 2;
-        position += 1;
-    }
-    offsets
-};
-
-const UNUSED: usize = std::mem::offset_of!(Slot, unused);
+use super::kind::{Kind, Starts};
 
 /// Room for a block.
 #[derive(Clone, Debug)]
-#[repr(C, align(32))]
-pub(super) struct Slot {
-    /// In natural order; the first is the difference to the block of the component before. Zeros before decoding.
-    pub(super) coefficients: [i16; 64],
+#[repr(C)]
+pub(super) struct Slot<K: Kind> {
     /// Tables of the block behind this one.
-    pub(super) next_dc: *const Entry,
-    pub(super) ac: *const Entry,
-    unused: [i16; 4],
+    pub(super) next_dc: *const K::Entry,
+    pub(super) ac: *const K::Entry,
+    pub(super) aid: K::Aid,
     /// Which tables this block has.
     pub(super) tables: usize,
-}
-
-impl Slot {
-    pub(super) const fn new(next_dc: *const Entry, ac: *const Entry, tables: usize) -> Self {
-        Self { coefficients: [0; 64], next_dc, ac, unused: [0; 4], tables }
-    }
+    pub(super) block: K::Block,
 }
 
 /// The DC and AC tables that a component has in the file.
 pub(super) type Tables = (Rc<Table>, Rc<Table>);
 
-/// What the blocks of an MCU are, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    /// Which DC and AC tables, and whether its AC values are wanted.
+/// What a block of an MCU is.
+#[derive(Debug, PartialEq)]
+pub(super) struct Node<K: Kind> {
+    /// Which DC and AC tables.
     pub(super) tables: usize,
-    pub(super) values: Values,
+    pub(super) purpose: Rc<K::Purpose>,
 }
 
 /// The tables of a scan, and which block follows which.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct Program<K: Kind> {
     pub(super) tables: Vec<Tables>,
-    nodes: Vec<Node>,
+    nodes: Vec<Node<K>>,
     /// What slots point into: never changed once they do.
-    entries: Vec<Entry>,
-    /// Where in them the DC and AC entries of each node begin.
-    starts: Vec<(usize, usize)>,
+    entries: Vec<K::Entry>,
+    /// Where in them those of each node begin.
+    starts: Vec<Starts>,
 }
 
-impl Program {
-    pub(super) fn new(tables: Vec<Tables>, nodes: Vec<Node>) -> Self {
+impl<K: Kind> Program<K> {
+    pub(super) fn new(tables: Vec<Tables>, nodes: Vec<Node<K>>) -> Self {
         let mut entries = Vec::new();
-        let mut starts: Vec<(usize, usize)> = Vec::new();
+        let mut starts: Vec<Starts> = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             let same = nodes[..index].iter().position(|other| other == node);
             starts.push(match same {
                 Some(other) => starts[other],
                 None => {
-                    let dc = entries.len();
-                    tables::dc(&tables[node.tables].0, &mut entries);
-                    let ac = entries.len();
-                    tables::ac(&tables[node.tables].1, node.values, &mut entries);
-                    (dc, ac)
+                    let (dc, ac) = &tables[node.tables];
+                    K::entries(dc, ac, &node.purpose, &mut entries)
                 }
             });
         }
@@ -90,18 +63,20 @@ impl Program {
     }
 
     /// The first `n` slots, of whole MCUs one after the other. They point into this program.
-    pub(super) fn slots(&self, n: usize) -> Vec<Slot> {
+    pub(super) fn slots(&self, n: usize) -> Vec<Slot<K>> {
         let n_nodes = self.nodes.len();
         let at = |index: usize| &raw const self.entries[index];
         let slot = |index: usize| {
             let (node, next) = (index % n_nodes, (index + 1) % n_nodes);
-            Slot::new(at(self.starts[next].0), at(self.starts[node].1), self.nodes[node].tables)
+            let Node { tables, ref purpose } = self.nodes[node];
+            let (next_dc, ac) = (at(self.starts[next].dc), at(self.starts[node].ac));
+            Slot { block: K::EMPTY, next_dc, ac, aid: K::aid(purpose), tables }
         };
         (0..n).map(slot).collect()
     }
 
     /// What the first bits of an MCU mean.
-    pub(super) fn first_entry(&self, word: u64) -> Entry {
-        self.entries[self.starts[0].0 + (word >> (64 - DC_BITS)) as usize]
+    pub(super) fn first_entry(&self, word: u64) -> K::Entry {
+        self.entries[self.starts[0].dc + (word >> (64 - K::DC_BITS)) as usize]
     }
 }

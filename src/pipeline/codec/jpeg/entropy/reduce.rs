@@ -1,8 +1,11 @@
 //! What is kept of a decoded block: the corner of low frequencies, and the variance of the rest.
 
+use super::coefficients::Coefficients;
+use super::kind::Kind;
 use super::program::Slot;
 use super::sequential::{Blocks, Kept};
 use super::structure::NATURAL;
+use super::sums::{self, Sums};
 use crate::simd::Level;
 
 /// The largest variance that is told, in squared code values.
@@ -45,18 +48,24 @@ impl Weights {
 
 /// One component of a run of MCUs.
 #[derive(Debug)]
-pub(super) struct Part<'a> {
+pub(super) struct Part<'a, K: Kind> {
     /// Whole MCUs.
-    pub(super) slots: &'a [Slot],
+    pub(super) slots: &'a mut [Slot<K>],
     pub(super) per_mcu: usize,
     /// Which slots of each MCU are of this component.
     pub(super) range: std::ops::Range<usize>,
 }
 
+impl<K: Kind> Part<'_, K> {
+    fn n_blocks(&self) -> usize {
+        self.slots.len() / self.per_mcu * self.range.len()
+    }
+}
+
 /// Appends what is kept of a component. The first coefficients are differences; `prediction` is the last sum of them.
-pub(super) fn reduce(
+pub(super) fn coefficients(
     level: Level,
-    part: &Part,
+    part: Part<Coefficients>,
     kept: &Kept,
     weights: Option<&Weights>,
     prediction: &mut i16,
@@ -67,6 +76,43 @@ pub(super) fn reduce(
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(cpu) => avx2::reduce(cpu, part, kept.side, weights, prediction, blocks),
     }
+}
+
+/// The slots of a component.
+#[inline(always)]
+fn slots<'a, K: Kind>(part: &'a mut Part<K>) -> impl Iterator<Item = &'a mut Slot<K>> {
+    let range = part.range.clone();
+    part.slots.chunks_exact_mut(part.per_mcu).flat_map(move |mcu| &mut mcu[range.clone()])
+}
+
+/// The same of blocks that are summed up already.
+pub(super) fn sums(mut part: Part<Sums>, kept: &Kept, prediction: &mut i16, blocks: &mut Blocks) {
+    if kept.wants_variance {
+        let start = blocks.variances.len();
+        blocks.variances.resize(start + part.n_blocks(), 0);
+        for (variance, slot) in blocks.variances[start..].iter_mut().zip(slots(&mut part)) {
+            *variance = sums::variance(slot.block);
+        }
+    }
+    match kept.side {
+        0 => {}
+        1 => sums_of::<1>(&mut part, kept.wants_variance, prediction, blocks),
+        _ => sums_of::<4>(&mut part, false, prediction, blocks),
+    }
+}
+
+/// `N` coefficients of each block.
+fn sums_of<const N: usize>(part: &mut Part<Sums>, has_variance: bool, prediction: &mut i16, blocks: &mut Blocks) {
+    let mut mean = *prediction;
+    blocks.coefficients.reserve(part.n_blocks() * N);
+    for slot in slots(part) {
+        let mut values: [i16; N] = std::array::from_fn(|index| sums::coefficient(slot.block, index, has_variance));
+        mean = mean.wrapping_add(values[0]);
+        values[0] = mean;
+        blocks.coefficients.extend_from_slice(&values);
+        slot.block = Sums::EMPTY;
+    }
+    *prediction = mean;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -80,13 +126,13 @@ mod avx2 {
         _mm256_madd_epi16, _mm256_min_epu16, _mm256_mullo_epi16, _mm256_setzero_si256,
     };
 
-    use super::{Blocks, MAX_VARIANCE, Part, Weights, corners_any};
+    use super::{Blocks, Coefficients, Kind, MAX_VARIANCE, Part, Weights, corners_any, slots};
     use crate::simd::Avx2;
     use crate::simd::x86_64::load_words;
 
     pub(super) fn reduce(
         _cpu: Avx2,
-        part: &Part,
+        part: Part<Coefficients>,
         side: usize,
         weights: Option<&Weights>,
         prediction: &mut i16,
@@ -97,24 +143,31 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2")]
-    fn reduce_avx2(part: &Part, side: usize, weights: Option<&Weights>, prediction: &mut i16, blocks: &mut Blocks) {
-        corners_any(part, side, prediction, blocks);
+    fn reduce_avx2(
+        mut part: Part<Coefficients>,
+        side: usize,
+        weights: Option<&Weights>,
+        prediction: &mut i16,
+        blocks: &mut Blocks,
+    ) {
+        corners_any(&part, side, prediction, blocks);
         if let Some(weights) = weights {
-            variances(part, weights, &mut blocks.variances);
+            variances(&mut part, weights, &mut blocks.variances);
+        } else {
+            slots(&mut part).for_each(|slot| slot.block = Coefficients::EMPTY);
         }
     }
 
     #[target_feature(enable = "avx2")]
-    fn variances(part: &Part, weights: &Weights, variances: &mut Vec<u16>) {
+    fn variances(part: &mut Part<Coefficients>, weights: &Weights, variances: &mut Vec<u16>) {
         let (mut sums, mut n) = ([_mm256_setzero_si256(); 4], 0);
-        for mcu in part.slots.chunks_exact(part.per_mcu) {
-            for slot in &mcu[part.range.clone()] {
-                sums[n] = squares(weights, &slot.coefficients);
-                n += 1;
-                if n == 4 {
-                    variances.extend_from_slice(&divided(sums));
-                    n = 0;
-                }
+        for slot in slots(part) {
+            sums[n] = squares(weights, &slot.block.0);
+            slot.block = Coefficients::EMPTY;
+            n += 1;
+            if n == 4 {
+                variances.extend_from_slice(&divided(sums));
+                n = 0;
             }
         }
         variances.extend_from_slice(&divided(sums)[..n]);
@@ -149,18 +202,22 @@ mod avx2 {
 }
 
 /// The plain way, which defines the result.
-fn reduce_plain(part: &Part, side: usize, weights: Option<&Weights>, prediction: &mut i16, blocks: &mut Blocks) {
-    corners_any(part, side, prediction, blocks);
-    let Some(weights) = weights else { return };
-    for mcu in part.slots.chunks_exact(part.per_mcu) {
-        for slot in &mcu[part.range.clone()] {
-            blocks.variances.push(weights.variance(&slot.coefficients));
-        }
+fn reduce_plain(
+    mut part: Part<Coefficients>,
+    side: usize,
+    weights: Option<&Weights>,
+    prediction: &mut i16,
+    blocks: &mut Blocks,
+) {
+    corners_any(&part, side, prediction, blocks);
+    for slot in slots(&mut part) {
+        let coefficients = std::mem::replace(&mut slot.block, Coefficients::EMPTY).0;
+        blocks.variances.extend(weights.map(|weights| weights.variance(&coefficients)));
     }
 }
 
 #[inline(always)]
-fn corners_any(part: &Part, side: usize, prediction: &mut i16, blocks: &mut Blocks) {
+fn corners_any(part: &Part<Coefficients>, side: usize, prediction: &mut i16, blocks: &mut Blocks) {
     match side {
         0 => {}
         1 => corners::<1>(part, prediction, blocks),
@@ -175,19 +232,34 @@ fn corners_any(part: &Part, side: usize, prediction: &mut i16, blocks: &mut Bloc
 }
 
 #[inline(always)]
-fn corners<const SIDE: usize>(part: &Part, prediction: &mut i16, blocks: &mut Blocks) {
-    let start = blocks.coefficients.len();
-    let n_blocks = part.slots.len() / part.per_mcu * part.range.len();
-    blocks.coefficients.resize(start + n_blocks * SIDE * SIDE, 0);
-    let mut target = blocks.coefficients[start..].as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>().0.iter_mut();
-    for mcu in part.slots.chunks_exact(part.per_mcu) {
-        for (slot, target) in mcu[part.range.clone()].iter().zip(&mut target) {
-            let (rows, _) = slot.coefficients.as_chunks::<8>();
-            for y in 0..SIDE {
-                target[y].copy_from_slice(&rows[y][..SIDE]);
+fn corners<const SIDE: usize>(part: &Part<Coefficients>, prediction: &mut i16, blocks: &mut Blocks) {
+    let mut mean = *prediction;
+    let (values, n_values) = (&mut blocks.coefficients, part.n_blocks() * SIDE * SIDE);
+    if SIDE <= 2 {
+        // In a register.
+        values.reserve(n_values);
+        for mcu in part.slots.chunks_exact(part.per_mcu) {
+            for slot in &mcu[part.range.clone()] {
+                let (rows, _) = slot.block.0.as_chunks::<8>();
+                let mut corner: [[i16; SIDE]; SIDE] = std::array::from_fn(|y| std::array::from_fn(|x| rows[y][x]));
+                mean = mean.wrapping_add(corner[0][0]);
+                corner[0][0] = mean;
+                values.extend_from_slice(corner.as_flattened());
             }
-            *prediction = prediction.wrapping_add(slot.coefficients[0]);
-            target[0][0] = *prediction;
+        }
+    } else {
+        let start = values.len();
+        values.resize(start + n_values, 0);
+        let mut targets = values[start..].as_chunks_mut::<SIDE>().0.as_chunks_mut::<SIDE>().0.iter_mut();
+        for mcu in part.slots.chunks_exact(part.per_mcu) {
+            for (slot, target) in mcu[part.range.clone()].iter().zip(&mut targets) {
+                for (target, row) in target.iter_mut().zip(slot.block.0.as_chunks::<8>().0) {
+                    target.copy_from_slice(&row[..SIDE]);
+                }
+                mean = mean.wrapping_add(slot.block.0[0]);
+                target[0][0] = mean;
+            }
         }
     }
+    *prediction = mean;
 }

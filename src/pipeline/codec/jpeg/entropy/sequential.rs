@@ -4,11 +4,14 @@ use std::rc::Rc;
 
 use super::DecodeError;
 use super::ahead::{Ahead, Meeting};
+use super::coefficients::Coefficients;
 use super::head::SPARE;
+use super::kind::Kind;
 use super::program::{Node, Program, Tables};
 use super::reduce::Weights;
 use super::stream::Stream;
 use super::structure::{Frame, Scan};
+use super::sums::{self, Sums};
 use super::tables::Values;
 use super::window::Window;
 use crate::simd::Level;
@@ -32,16 +35,28 @@ pub(in super::super) struct Blocks {
     /// side × side for each block. The first is predicted, and wraps in damaged files.
     pub(in super::super) coefficients: Vec<i16>,
     /// One for each block, if wanted: the sum of (value × quantiser)² of all that is dropped, but never of the mean,
-    /// divided by 64 and rounded down; at most 16383. In squared code values: what the reduced picture cannot show.
+    /// divided by 64 and rounded down; at most 16383. In squared code values: what the reduced picture cannot show. Where
+    /// no side is above 2 an estimate of that.
     pub(in super::super) variances: Vec<u16>,
 }
 
 /// A scan that is being decoded.
 #[derive(Debug)]
-pub(in super::super) struct Sequential<'a> {
+pub(in super::super) struct Sequential<'a>(AnyKind<'a>);
+
+/// In the way that is faster.
+#[derive(Debug)]
+enum AnyKind<'a> {
+    Coefficients(Box<Reading<'a, Coefficients>>),
+    Sums(Box<Reading<'a, Sums>>),
+}
+
+/// A scan of which blocks are kept in one way.
+#[derive(Debug)]
+struct Reading<'a, K: Kind> {
     level: Level,
-    main: Stream<'a>,
-    ahead: Option<Ahead<'a>>,
+    main: Stream<'a, K>,
+    ahead: Option<Ahead<'a, K>>,
     /// All data of the scan.
     data: &'a [u8],
     /// How often a second reader has not fallen in.
@@ -71,7 +86,7 @@ pub(super) struct Component {
 impl Component {
     /// What is kept of an MCU.
     pub(super) fn bytes_a_mcu(&self) -> usize {
-        2 * self.range.len() * (self.kept.side * self.kept.side + usize::from(self.weights.is_some()))
+        2 * self.range.len() * (self.kept.side * self.kept.side + usize::from(self.kept.wants_variance))
     }
 }
 
@@ -87,9 +102,45 @@ impl<'a> Sequential<'a> {
         quantisation: &[[u16; 64]],
     ) -> Result<Self, DecodeError> {
         assert!(kept.len() == scan.components.len() && quantisation.len() == kept.len(), "one for each component");
+        let components = kept.iter().zip(quantisation);
+        Ok(Self(if sums::Weights::are_for(kept) {
+            let purposes = components.map(|(kept, quantisation)| Rc::new(sums::Weights::new(kept, quantisation)));
+            AnyKind::Sums(Box::new(Reading::new(level, frame, scan, kept, quantisation, purposes)?))
+        } else {
+            let is_dropped = |kept: &Kept| kept.side < 2 && !kept.wants_variance;
+            let values = |kept| if is_dropped(kept) { Values::Dropped } else { Values::Wanted };
+            let purposes = components.map(|(kept, _)| Rc::new(values(kept)));
+            AnyKind::Coefficients(Box::new(Reading::new(level, frame, scan, kept, quantisation, purposes)?))
+        }))
+    }
+
+    /// Decodes the next MCUs, of single blocks where the scan has one component, and replaces what is in `blocks`, which
+    /// has one for each component of the scan. Where fewer are left than asked for, there are fewer.
+    /// # Errors
+    /// If the data ends early, holds a code that is in no table or more than 64 coefficients in a block, or lacks a
+    /// restart marker. There is nothing to go on with then.
+    pub(in super::super) fn mcus(&mut self, n_mcus: usize, blocks: &mut [Blocks]) -> Result<(), DecodeError> {
+        match &mut self.0 {
+            AnyKind::Coefficients(reading) => reading.mcus(n_mcus, blocks),
+            AnyKind::Sums(reading) => reading.mcus(n_mcus, blocks),
+        }
+    }
+}
+
+impl<'a, K: Kind> Reading<'a, K> {
+    fn new(
+        level: Level,
+        frame: &Frame,
+        scan: &Scan<'a>,
+        kept: &[Kept],
+        quantisation: &[[u16; 64]],
+        purposes: impl Iterator<Item = Rc<K::Purpose>>,
+    ) -> Result<Self, DecodeError> {
         let mut tables: Vec<Tables> = Vec::new();
         let (mut nodes, mut components) = (Vec::new(), Vec::new());
-        for ((component, &kept), quantisation) in scan.components.iter().zip(kept).zip(quantisation) {
+        for (((component, &kept), quantisation), purpose) in
+            scan.components.iter().zip(kept).zip(quantisation).zip(purposes)
+        {
             let (dc, ac) = (Rc::clone(component.dc_table()?), Rc::clone(component.ac_table()?));
             let same = tables.iter().position(|(a, b)| Rc::ptr_eq(a, &dc) && Rc::ptr_eq(b, &ac));
             let index = same.unwrap_or_else(|| {
@@ -99,10 +150,8 @@ impl<'a> Sequential<'a> {
             let factors = frame.components[component.index];
             let is_alone = scan.components.len() == 1;
             let n_blocks = if is_alone { 1 } else { usize::from(factors.horizontal) * usize::from(factors.vertical) };
-            let is_dropped = kept.side < 2 && !kept.wants_variance;
-            let values = if is_dropped { Values::Dropped } else { Values::Wanted };
             let start = nodes.len();
-            nodes.resize(start + n_blocks, Node { tables: index, values });
+            nodes.extend((0..n_blocks).map(|_| Node { tables: index, purpose: Rc::clone(&purpose) }));
             let weights = kept.wants_variance.then(|| Weights::new(quantisation, kept.side));
             components.push(Component { kept, weights, range: start..nodes.len() });
         }
@@ -126,12 +175,7 @@ impl<'a> Sequential<'a> {
         })
     }
 
-    /// Decodes the next MCUs, of single blocks where the scan has one component, and replaces what is in `blocks`, which
-    /// has one for each component of the scan. Where fewer are left than asked for, there are fewer.
-    /// # Errors
-    /// If the data ends early, holds a code that is in no table or more than 64 coefficients in a block, or lacks a
-    /// restart marker. There is nothing to go on with then.
-    pub(in super::super) fn mcus(&mut self, n_mcus: usize, blocks: &mut [Blocks]) -> Result<(), DecodeError> {
+    fn mcus(&mut self, n_mcus: usize, blocks: &mut [Blocks]) -> Result<(), DecodeError> {
         for blocks in &mut *blocks {
             blocks.coefficients.clear();
             blocks.variances.clear();

@@ -4,34 +4,32 @@ use std::rc::Rc;
 
 use super::DecodeError;
 use super::head::{Fault, Goal, Reader};
+use super::kind::Kind;
 use super::program::Program;
-use super::reduce::{Part, reduce};
+use super::reduce::Part;
 use super::sequential::{Blocks, Component};
 use super::window::Window;
 use crate::simd::Level;
 
-/// Blocks that are decoded before they are reduced: 8 KiB of slots, beside the tables in the first-level cache.
-const RUN_BLOCKS: usize = 48;
-
 #[derive(Debug)]
-pub(super) struct Stream<'a> {
+pub(super) struct Stream<'a, K: Kind> {
     pub(super) window: Window<'a>,
-    pub(super) reader: Reader,
-    pub(super) program: Rc<Program>,
+    pub(super) reader: Reader<K>,
+    pub(super) program: Rc<Program<K>>,
     /// The last mean of each component.
     pub(super) predictions: [i16; 4],
 }
 
-impl<'a> Stream<'a> {
-    pub(super) fn new(program: Rc<Program>, window: Window<'a>) -> Self {
+impl<'a, K: Kind> Stream<'a, K> {
+    pub(super) fn new(program: Rc<Program<K>>, window: Window<'a>) -> Self {
         let per_mcu = program.n_nodes();
-        let reader = Reader::new(program.clone(), RUN_BLOCKS.max(per_mcu) / per_mcu * per_mcu);
+        let reader = Reader::new(program.clone(), K::RUN_BLOCKS.max(per_mcu) / per_mcu * per_mcu);
         Self { window, reader, program, predictions: [0; 4] }
     }
 
     /// MCUs that there are slots for.
     pub(super) fn mcus_at_once(&self) -> usize {
-        (RUN_BLOCKS / self.per_mcu()).max(1)
+        (K::RUN_BLOCKS / self.per_mcu()).max(1)
     }
 
     pub(super) fn per_mcu(&self) -> usize {
@@ -80,7 +78,7 @@ impl<'a> Stream<'a> {
         let slots = self.reader.slots(n_mcus * per_mcu);
         for ((component, blocks), prediction) in components.iter().zip(blocks).zip(&mut self.predictions) {
             let part = Part { slots, per_mcu, range: component.range.clone() };
-            reduce(level, &part, &component.kept, component.weights.as_ref(), prediction, blocks);
+            K::reduce(level, part, component, prediction, blocks);
         }
         self.reader.free(n_mcus * per_mcu);
     }

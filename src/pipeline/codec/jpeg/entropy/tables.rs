@@ -11,15 +11,15 @@ pub(super) const AC_BITS: u32 = 11;
 pub(super) const DC_BITS: u32 = 9;
 
 /// What the end of a block adds to the position.
-const END: u32 = 129;
+pub(super) const END: u32 = 129;
 /// Added to any position within a block, sets bit 6 of it: an entry that is looked at apart.
-const APART: u32 = 65;
+pub(super) const APART: u32 = 65;
 /// The longest entry: four of them, and the bits of the next look-up, are in a word of 64 bits.
-const MAX_LENGTH: u32 = 13;
+pub(super) const MAX_LENGTH: u32 = 13;
 /// The most that symbols before the last of an entry may add.
-const MAX_ADVANCE: u32 = 32;
+pub(super) const MAX_ADVANCE: u32 = 32;
 /// The most symbols of an entry without values.
-const MAX_SYMBOLS: usize = 5;
+pub(super) const MAX_SYMBOLS: usize = 5;
 
 /// What the next bits mean.
 ///
@@ -36,7 +36,7 @@ const MAX_SYMBOLS: usize = 5;
 pub(super) struct Entry(pub(super) u64);
 
 impl Entry {
-    const NONE: Self = Self((APART as u64) << 56);
+    pub(super) const NONE: Self = Self((APART as u64) << 56);
 
     fn one(length: u32, advance: u32, value: i32) -> Self {
         let value = u64::from(value as u16);
@@ -104,16 +104,15 @@ pub(super) enum Values {
 }
 
 /// Entries by the next `DC_BITS` bits.
-pub(super) fn dc(table: &Table, entries: &mut Vec<Entry>) {
-    singles(table, DC_BITS, entries, |symbol| (symbol <= 16).then_some((u32::from(symbol), 1)), Values::Wanted);
+pub(super) fn dc(table: &Table) -> Vec<Entry> {
+    singles(table, DC_BITS, |symbol| (symbol <= 16).then_some((u32::from(symbol), 1)), Values::Wanted)
 }
 
 /// Entries by the next `AC_BITS` bits.
-pub(super) fn ac(table: &Table, values: Values, entries: &mut Vec<Entry>) {
-    let mut ones = Vec::with_capacity(1 << AC_BITS);
-    singles(table, AC_BITS, &mut ones, |symbol| Some((u32::from(symbol & 15), advance(symbol))), values);
+pub(super) fn ac(table: &Table, values: Values) -> Vec<Entry> {
+    let ones = singles(table, AC_BITS, |symbol| Some((u32::from(symbol & 15), advance(symbol))), values);
     let n_symbols = if values == Values::Wanted { 2 } else { MAX_SYMBOLS };
-    entries.extend((0..ones.len()).map(|bits| {
+    let several = |bits: usize| {
         let mut entry = ones[bits];
         for _ in 1..n_symbols {
             if entry.is_apart() || entry.is_end() || entry.total_advance() > MAX_ADVANCE {
@@ -133,20 +132,13 @@ pub(super) fn ac(table: &Table, values: Values, entries: &mut Vec<Entry>) {
             entry = entry.and(next);
         }
         entry
-    }));
+    };
+    (0..ones.len()).map(several).collect()
 }
 
 /// Entries of one symbol each; `meaning` gives the bits of its value and what it adds.
-fn singles(
-    table: &Table,
-    bits: u32,
-    entries: &mut Vec<Entry>,
-    meaning: impl Fn(u8) -> Option<(u32, u32)>,
-    values: Values,
-) {
-    let start = entries.len();
-    entries.resize(start + (1 << bits), Entry::NONE);
-    let entries = &mut entries[start..];
+fn singles(table: &Table, bits: u32, meaning: impl Fn(u8) -> Option<(u32, u32)>, values: Values) -> Vec<Entry> {
+    let mut entries = vec![Entry::NONE; 1 << bits];
     for (symbol, length, code) in table.codes() {
         let Some((size, advance)) = meaning(symbol) else { continue };
         if length > bits {
@@ -166,4 +158,5 @@ fn singles(
             }
         }
     }
+    entries
 }
