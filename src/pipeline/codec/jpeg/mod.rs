@@ -49,9 +49,9 @@ pub(super) fn probe(source: &[u8]) -> Result<Header, DecodeError> {
     Ok(Header { format: Format::Jpeg, stored, orientation, decoded_bytes, streamed_bytes })
 }
 
-/// What decoding holds at full scale: of a sequential picture a row of MCUs, as coefficients and as samples, and the rows
-/// of pixels that are made of them; of a progressive one all its coefficients. What is not for `RowDecoder` has planes
-/// beside the picture.
+/// What decoding holds at full scale: of a sequential picture a row of MCUs, as coefficients and as samples, the rows of
+/// pixels that are made of them, and what a second reader has of the blocks ahead; of a progressive one all its
+/// coefficients. What is not for `RowDecoder` has planes beside the picture.
 fn streamed_bytes(frame: &structure::Frame) -> u64 {
     if !RowDecoder::takes(frame) {
         return frame.samples() * 3;
@@ -61,7 +61,7 @@ fn streamed_bytes(frame: &structure::Frame) -> u64 {
     let n_components = frame.components.len() as u64;
     let rows = width * (height + 8) * n_components * 3 + width * 16 + (64 << 10);
     match frame.process {
-        Process::Sequential => rows,
+        Process::Sequential => rows + (4 * frame.samples()).min(2 * entropy::MAX_AHEAD_BYTES as u64),
         Process::Progressive => {
             let blocks: u64 = frame
                 .components

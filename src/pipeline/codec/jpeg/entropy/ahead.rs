@@ -25,8 +25,8 @@ const MIN_BYTES: usize = if cfg!(fuzzing) { 1 << 10 } else { 24 << 10 };
 /// Blocks within which the second reader falls in, nearly always: the median over photographs was 4 to 18, and 214 the
 /// most in 7,400 trials.
 const SYNCHRONISATION_BLOCKS: usize = if cfg!(fuzzing) { 32 } else { 128 };
-/// What may be kept of the second reader's blocks, in bytes.
-const MAX_BYTES: usize = if cfg!(fuzzing) { 64 << 10 } else { 2 << 20 };
+/// What may be kept of the second reader's blocks, in bytes; memory that grows may be twice as much.
+pub(in super::super) const MAX_BYTES: usize = if cfg!(fuzzing) { 64 << 10 } else { 2 << 20 };
 
 #[derive(Debug)]
 pub(super) struct Ahead<'a, K: Kind> {

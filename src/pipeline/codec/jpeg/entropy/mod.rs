@@ -18,6 +18,7 @@ mod window;
 
 use super::{DecodeError, huffman, structure, unstuff};
 
+pub(super) use ahead::MAX_BYTES as MAX_AHEAD_BYTES;
 pub(super) use bits::BitStream;
 pub(super) use reduce::MAX_VARIANCE;
 pub(super) use sequential::{Blocks, Kept, Sequential};
