@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pixlserv::pipeline::codec::jpeg_kernels::idct::{self, BlockRow};
 use pixlserv::pipeline::codec::jpeg_kernels::{color, unstuff, upsample};
+use pixlserv::pipeline::kernels::{self, Kernel};
 use pixlserv::pipeline::stamp::blend;
 use pixlserv::pipeline::{codec, color::Conversion, resize};
 use pixlserv::plan::{Encode, Jpeg};
@@ -147,20 +148,13 @@ impl Case<'_> {
     }
 }
 
-/// A kernel over bytes that stay the same: each round runs it once.
-struct Kernel {
-    name: &'static str,
-    /// Bytes that are written.
-    n_bytes: usize,
-    run: Box<dyn FnMut(Level)>,
-}
-
 /// Kernels of the JPEG decoder over rows of 4,096 samples, and whole stages of an image. Bytes that are written count.
 fn stages(noise: &mut Noise) -> Vec<Kernel> {
     const WIDTH: usize = 4096;
     let mut bytes = |n: usize| (0..n).map(|_| noise.below(256) as u8).collect::<Vec<_>>();
     let planes = [bytes(WIDTH), bytes(WIDTH), bytes(WIDTH)];
     let half = [bytes(WIDTH / 2), bytes(WIDTH / 2)];
+    let inside = kernels::all(&bytes(kernels::N_BYTES));
     let mut stuffed = bytes(64 << 10);
     stuffed.iter_mut().for_each(|byte| *byte &= 0x7F);
     stuffed.chunks_exact_mut(256).for_each(|chunk| chunk[..2].copy_from_slice(&[0xFF, 0]));
@@ -224,6 +218,7 @@ fn stages(noise: &mut Noise) -> Vec<Kernel> {
         };
         kernels.push(Kernel { name, n_bytes: blocks.n_groups * side * side, run: Box::new(run) });
     }
+    kernels.extend(inside);
     kernels
 }
 

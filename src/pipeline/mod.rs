@@ -4,6 +4,8 @@
 pub mod codec;
 pub mod color;
 mod grayscale;
+#[doc(hidden)]
+pub mod kernels;
 mod orient;
 pub mod resize;
 pub mod stamp;

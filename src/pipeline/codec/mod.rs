@@ -3,8 +3,8 @@
 //! or shows in part are refused or decoded by another, and a panic is an error of that file.
 
 mod exif;
-mod jpeg;
-mod png;
+pub(super) mod jpeg;
+pub(super) mod png;
 mod shared;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

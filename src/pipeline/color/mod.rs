@@ -1,10 +1,10 @@
 //! Colours: what the numbers of a source mean in linear sRGB light, and back to 8-bit sRGB.
 //! Pixels are resampled as working samples (see `curve`) with premultiplied alpha.
 
-mod coded;
+pub(super) mod coded;
 mod curve;
 mod icc;
-mod linear;
+pub(super) mod linear;
 #[cfg(test)]
 mod tests;
 

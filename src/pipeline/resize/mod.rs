@@ -7,9 +7,9 @@
 //! first: nothing in between is larger than both the source and the answer.
 
 mod input;
-mod kernel;
+pub(super) mod kernel;
 mod stage;
-mod weights;
+pub(super) mod weights;
 
 use super::codec::{Pixels, Row, Rows};
 use super::color::Conversion;

@@ -28,7 +28,7 @@ pub(super) const REACH: f64 = 3.0;
 /// What each output sample of an axis is made of. Samples are taken in pairs, the first of which has an even number, so
 /// that one instruction multiplies and adds two. All output samples are made of equally many pairs.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
+pub(in crate::pipeline) struct Axis {
     /// The first pair of each output sample.
     first_pairs: Vec<u32>,
     /// `n_pairs` for each output sample.
@@ -40,7 +40,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// The axis that shows `span` of `n_samples` by `to` samples. Only samples that exist count.
-    pub(super) fn new(span: Span, n_samples: u32, to: u32) -> Self {
+    pub(in crate::pipeline) fn new(span: Span, n_samples: u32, to: u32) -> Self {
         let is_unchanged = to == n_samples && span.start.abs() < HAIR && (span.length - f64::from(to)).abs() < HAIR;
         if is_unchanged {
             return Self::unchanged(to);

@@ -5,7 +5,7 @@
 //! entropy-coded data is walked through before (`entropy::check`).
 
 pub mod color;
-mod encode;
+pub(in crate::pipeline) mod encode;
 mod entropy;
 mod geometry;
 mod huffman;

@@ -6,11 +6,11 @@
 
 mod chunks;
 mod deflate;
-mod encode;
+pub(in crate::pipeline) mod encode;
 mod expand;
 mod rows;
 mod scanlines;
-mod unfilter;
+pub(in crate::pipeline) mod unfilter;
 
 use png::{BitDepth, DecodingError, Transformations};
 

@@ -17,7 +17,7 @@ use crate::simd::Level;
 /// alpha, which the others are multiplied by.
 /// # Panics
 /// If the columns are not whole pixels, or the bytes not whole rows.
-pub(super) fn to_srgb<const CHANNELS: usize>(level: Level, columns: &[Column], bytes: &mut [u8]) {
+pub(in crate::pipeline) fn to_srgb<const CHANNELS: usize>(level: Level, columns: &[Column], bytes: &mut [u8]) {
     assert!(columns.len().is_multiple_of(CHANNELS) && bytes.len().is_multiple_of(columns.len()));
     assert!(bytes.len() <= columns.len() * ROWS);
     match level {

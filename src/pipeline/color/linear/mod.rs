@@ -16,15 +16,19 @@ use crate::simd::Level;
 
 /// Two rows of pixels, and the variance that each pixel lost, if any did.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RowPair<'a, const CHANNELS: usize> {
-    pub(super) pixels: [&'a [[u8; CHANNELS]]; 2],
-    pub(super) variances: Option<[&'a [u16]; 2]>,
+pub(in crate::pipeline) struct RowPair<'a, const CHANNELS: usize> {
+    pub(in crate::pipeline) pixels: [&'a [[u8; CHANNELS]]; 2],
+    pub(in crate::pipeline) variances: Option<[&'a [u16]; 2]>,
 }
 
 /// Turns two rows of sRGB into strips, plane after plane; what of a strip lies beside the picture is 0.
 /// # Panics
 /// If the rows differ in length, or the planes are not as many strips as they need.
-pub(super) fn from_srgb<const CHANNELS: usize>(level: Level, rows: RowPair<CHANNELS>, strips: &mut [Strip]) {
+pub(in crate::pipeline) fn from_srgb<const CHANNELS: usize>(
+    level: Level,
+    rows: RowPair<CHANNELS>,
+    strips: &mut [Strip],
+) {
     assert_lengths(&rows, strips);
     match level {
         Level::Scalar => scalar::from_srgb(rows, strips),

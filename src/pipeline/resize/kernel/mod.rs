@@ -24,7 +24,7 @@ use crate::simd::Level;
 /// 16 pixels of a channel in two rows, alternating.
 pub(in crate::pipeline) type Strip = [[i16; 16]; 2];
 /// 2 pixels of a channel in 8 rows.
-pub(super) type PixelPair = [i16; 16];
+pub(in crate::pipeline) type PixelPair = [i16; 16];
 /// 1 pixel of a channel in 8 rows.
 pub(in crate::pipeline) type Column = [i16; 8];
 
@@ -35,18 +35,24 @@ pub(in crate::pipeline) const PAIRS: usize = 8;
 
 /// The window of source rows that 8 output rows are made of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lines<'a> {
-    pub(super) strips: &'a [Strip],
+pub(in crate::pipeline) struct Lines<'a> {
+    pub(in crate::pipeline) strips: &'a [Strip],
     /// Where each pair of rows begins in `strips`, from the pair `first` on.
-    pub(super) starts: &'a [usize],
-    pub(super) first: usize,
+    pub(in crate::pipeline) starts: &'a [usize],
+    pub(in crate::pipeline) first: usize,
 }
 
 /// Makes the output rows `top..top + 8` (those below the last are 0) of as many strips
 /// as `turned` has room for.
 /// # Panics
 /// If a pair of rows that is needed is not in the window.
-pub(super) fn vertical(level: Level, lines: Lines, axis: &Axis, top: u32, turned: &mut [[PixelPair; PAIRS]]) {
+pub(in crate::pipeline) fn vertical(
+    level: Level,
+    lines: Lines,
+    axis: &Axis,
+    top: u32,
+    turned: &mut [[PixelPair; PAIRS]],
+) {
     match level {
         Level::Scalar => scalar::vertical(lines, axis, top, turned),
         #[cfg(target_arch = "x86_64")]
@@ -57,7 +63,13 @@ pub(super) fn vertical(level: Level, lines: Lines, axis: &Axis, top: u32, turned
 /// Makes 8 rows of output pixels, channels interleaved. Each of the planes in `turned` is `plane` pairs long.
 /// # Panics
 /// If `columns` is not the axis times 1 to 4 channels, or a plane too short.
-pub(super) fn horizontal(level: Level, turned: &[PixelPair], plane: usize, axis: &Axis, columns: &mut [Column]) {
+pub(in crate::pipeline) fn horizontal(
+    level: Level,
+    turned: &[PixelPair],
+    plane: usize,
+    axis: &Axis,
+    columns: &mut [Column],
+) {
     let channels = columns.len() / axis.len() as usize;
     assert_eq!(channels * axis.len() as usize, columns.len());
     match (level, channels) {

@@ -6,12 +6,12 @@
 mod baseline;
 mod bits;
 mod color;
-mod forward;
+pub(in crate::pipeline) mod forward;
 mod frame;
 mod huffman;
 mod markers;
 mod progressive;
-mod quantiser;
+pub(in crate::pipeline) mod quantiser;
 #[cfg(test)]
 mod tests;
 mod tokens;

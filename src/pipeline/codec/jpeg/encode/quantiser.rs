@@ -15,7 +15,7 @@ pub(super) type Steps = [u8; 64];
 
 /// Which of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plane {
+pub(in crate::pipeline) enum Plane {
     Luma,
     Chroma,
 }
@@ -98,7 +98,7 @@ const fn dead_zone(plane: Plane, quality: JpegQuality) -> (i16, i16) {
 }
 
 /// The tables of the kernel for the steps of this quality.
-pub(super) fn quantiser(plane: Plane, quality: JpegQuality) -> Quantiser {
+pub(in crate::pipeline) fn quantiser(plane: Plane, quality: JpegQuality) -> Quantiser {
     // What the factorisation leaves in the coefficients of each frequency: 1, then √2 · cos(k · π / 16).
     let scale = |frequency: usize| match frequency {
         0 => 1.0,

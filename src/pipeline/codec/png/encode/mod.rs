@@ -1,7 +1,7 @@
 //! PNG out: in the smallest colour type that holds every pixel exactly, compressed by what the picture is, a photograph
 //! or a drawing.
 
-mod filter;
+pub(in crate::pipeline) mod filter;
 mod reduce;
 
 use super::deflate::{Search, compress};

@@ -45,7 +45,7 @@ impl Filter {
 /// With the number of a filter that there is not.
 /// # Panics
 /// If the lengths do not fit, or a pixel is of more than eight bytes.
-pub(super) fn unfilter(
+pub(in crate::pipeline) fn unfilter(
     level: Level,
     bytes_per_pixel: usize,
     stride: usize,

@@ -18,7 +18,7 @@ use crate::simd::Level;
 /// Coefficients of a block, in the order of the kernel: `8 · u + v` for the horizontal frequency `u` and the vertical
 /// `v`, which saves a second transposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(in crate::pipeline) struct Block {
     /// Quantised; those that the mask leaves out count as 0.
     pub(super) coefficients: [i16; 64],
     /// A bit for each coefficient that counts, by its place in zigzag order; that of the mean, bit 0, means nothing.
@@ -26,12 +26,12 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) const EMPTY: Self = Self { coefficients: [0; 64], mask: 0 };
+    pub(in crate::pipeline) const EMPTY: Self = Self { coefficients: [0; 64], mask: 0 };
 }
 
 /// How coefficients are quantised, all tables in the order of `Block::coefficients`.
 #[derive(Clone, Debug)]
-pub(super) struct Quantiser {
+pub(in crate::pipeline) struct Quantiser {
     /// From the transform's scale to 1/16 of the step.
     pub(super) factors: [f32; 64],
     /// What is taken off the sum of the 64 samples: 64 · 128 · 128 for luma.
@@ -58,7 +58,7 @@ const C2_PLUS_C6: f32 = 1.306_563;
 /// Transforms a row of blocks that lie side by side. `samples` are eight rows of at least eight samples a block.
 /// # Panics
 /// If the rows are shorter.
-pub(super) fn transform(level: Level, samples: &[i16], quantiser: &Quantiser, blocks: &mut [Block]) {
+pub(in crate::pipeline) fn transform(level: Level, samples: &[i16], quantiser: &Quantiser, blocks: &mut [Block]) {
     let stride = samples.len() / 8;
     assert!(stride >= 8 * blocks.len(), "{} blocks in rows of {stride}", blocks.len());
     match level {

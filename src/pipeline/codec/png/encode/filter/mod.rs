@@ -12,7 +12,7 @@ use crate::simd::Level;
 /// Filters some rows: a filter's number and `stride` bytes for each.
 /// # Panics
 /// If a row is shorter than a pixel, or there are not as many.
-pub(super) fn adaptive(
+pub(in crate::pipeline) fn adaptive(
     level: Level,
     bytes_per_pixel: usize,
     stride: usize,
