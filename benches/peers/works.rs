@@ -60,7 +60,7 @@ pub(crate) const WORKS: [Work; 12] = [
     timed("watermark-512", "photographs to 512 × 512, watermark", Operation::Watermark, Set::Photographs, 180),
     Work {
         n_cores: 2,
-        ..timed("two-cores-512", "photographs to 512 × 512, two cores", Operation::Fit(512, 512), Set::Photographs, 180)
+        ..timed("two-cores-512", "photographs to 512 × 512, two cores", Operation::Fit(512, 512), Set::Photographs, 720)
     },
     memory("memory-baseline", "four of 24 MP, baseline, to 500", Set::LargeBaseline, 200),
     memory("memory-progressive", "four of 24 MP, progressive, to 500", Set::LargeProgressive, 200),
