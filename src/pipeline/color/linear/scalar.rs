@@ -54,18 +54,53 @@ pub(in crate::pipeline::color) fn from_curves<const CHANNELS: usize>(
         let is_alpha = channel == n_colors;
         let curve = curves[channel.min(n_colors - 1)];
         for (row, pixels) in rows.pixels.into_iter().enumerate() {
+            let variances = rows.variances.map(|variances| variances[row]);
+            let mut first = 0;
+            if n_colors == CHANNELS {
+                opaque(curve, pixels, variances, channel, row, plane);
+                first = pixels.len() / 16 * 16;
+            }
             let samples = plane.as_flattened_mut().as_flattened_mut()[row..].iter_mut().step_by(2);
-            for (x, sample) in samples.enumerate() {
+            for (x, sample) in samples.enumerate().skip(first) {
                 let pixel = pixels.get(x).copied().unwrap_or([0; CHANNELS]);
-                let code = usize::from(pixel[channel]);
                 if is_alpha {
                     *sample = stored(BLACK + scaled(RANGE, pixel[channel]));
                     continue;
                 }
-                let variance =
-                    rows.variances.and_then(|variances| variances[row].get(x)).map_or(0, |&variance| variance);
+                let code = usize::from(pixel[channel]);
+                let variance = variances.and_then(|variances| variances.get(x)).map_or(0, |&variance| variance);
                 let light = brightened(curve.light[code], curve.bend[code], variance);
                 *sample = if n_colors < CHANNELS { premultiplied(light, pixel[CHANNELS - 1]) } else { light };
+            }
+        }
+    }
+}
+
+/// Whole strips of a channel without alpha, in loops without a question.
+fn opaque<const CHANNELS: usize>(
+    curve: &Curve,
+    pixels: &[[u8; CHANNELS]],
+    variances: Option<&[u16]>,
+    channel: usize,
+    row: usize,
+    strips: &mut [Strip],
+) {
+    let strips = strips.iter_mut().zip(pixels.as_chunks::<16>().0);
+    match variances {
+        None => {
+            for (strip, pixels) in strips {
+                for (pair, pixel) in strip.as_flattened_mut().as_chunks_mut::<2>().0.iter_mut().zip(pixels) {
+                    pair[row] = curve.light[usize::from(pixel[channel])];
+                }
+            }
+        }
+        Some(variances) => {
+            for ((strip, pixels), variances) in strips.zip(variances.as_chunks::<16>().0) {
+                let pairs = strip.as_flattened_mut().as_chunks_mut::<2>().0;
+                for ((pair, pixel), &variance) in pairs.iter_mut().zip(pixels).zip(variances) {
+                    let code = usize::from(pixel[channel]);
+                    pair[row] = brightened(curve.light[code], curve.bend[code], variance);
+                }
             }
         }
     }
