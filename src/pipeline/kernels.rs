@@ -29,7 +29,9 @@ const SMALL_WIDTH: usize = 2048;
 /// Strips of a plane.
 const N_STRIPS: usize = WIDTH / 16;
 
-/// All of them, over these bytes, which are as many as `N_BYTES`.
+/// All of them, over these bytes.
+/// # Panics
+/// If there are fewer than `N_BYTES`.
 #[must_use]
 pub fn all(bytes: &[u8]) -> Vec<Kernel> {
     let bytes = bytes.to_vec();

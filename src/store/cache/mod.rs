@@ -255,7 +255,8 @@ impl VariantCache {
 
     /// What `look` makes of an answer that is recorded, or a miss. `look` tells what is wrong with the file.
     fn found<T>(&self, id: &VariantId, look: impl Fn(Known) -> Result<Option<T>, String>) -> Option<T> {
-        // The keeper may have removed the answer between the two looks, which is no damage: its record is gone then.
+        // The keeper may have removed the answer between the two looks, which is no damage: its record is gone then. A
+        // purge removes files first, so that it may still look like damage, for a moment.
         if let Ok(found) = look(self.find(id)?) {
             return found;
         }

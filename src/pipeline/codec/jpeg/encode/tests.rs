@@ -121,7 +121,7 @@ proptest! {
         prop_assert!(first == other, "the modes differ");
     }
 
-    /// Other than the crate that makes files for most tests, ours writes runs of blocks that end early, and scans that
+    /// Unlike the crate that makes files for most tests, ours writes runs of blocks that end early, and scans that
     /// refine.
     #[test]
     fn our_decoder_reads_both_modes_alike(

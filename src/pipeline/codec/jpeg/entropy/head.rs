@@ -230,7 +230,7 @@ pub(super) struct Head<K: Kind> {
 /// What a run of the loop may touch.
 #[derive(Clone, Copy, Debug)]
 struct Bounds<K: Kind> {
-    /// Blocks are decoded until this slot is reached. Four steps at once are taken up to the first, single ones up to
+    /// Blocks are decoded until this slot is reached. Several steps at once are taken up to the first, single ones up to
     /// the second.
     fast_end: *mut Slot<K>,
     end: *mut Slot<K>,
@@ -280,7 +280,7 @@ impl<K: Kind> Head<K> {
         }
     }
 
-    /// One symbol, checked: where two at once are too many for the block, and long or impossible codes.
+    /// One symbol, checked: where several at once are too many for the block, and long or impossible codes.
     /// # Safety
     /// As for `run`.
     #[cold]
@@ -355,8 +355,8 @@ impl<K: Kind> Head<K> {
 /// - Tables: every slot names entries of the program, as many as an index into them can tell apart, and what its kind has
 ///   in `aid`. The program is not changed, and lives as long as the reader.
 /// - Positions: one that passes has bit 6 clear and is at least 0, since every entry adds 1 or more to -1 or more; it is
-///   below 62 + `MAX_ADVANCE` + `END` + 1 = 224, so below 192. All that a kind looks up by a position has as many places,
-///   and what it finds there is within a slot.
+///   below 62 + `MAX_ADVANCE` + `END` + 1 = 224, so below 192. All that a kind looks up by a position has as many
+///   places, and where a place in a slot is found there, it is within one.
 #[inline(always)]
 unsafe fn run<K: Kind>(head: &mut Head<K>, bounds: Bounds<K>, tables: &[Tables]) {
     // SAFETY: the caller's.
@@ -380,7 +380,7 @@ unsafe fn run<K: Kind>(head: &mut Head<K>, bounds: Bounds<K>, tables: &[Tables])
     }
 }
 
-/// Decodes two streams in turns, four entries at once, until one of them is at its end.
+/// Decodes two streams in turns, several entries at once, until one of them is at its end.
 /// # Safety
 /// As for `run`, each by itself.
 #[inline(always)]

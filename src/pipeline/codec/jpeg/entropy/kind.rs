@@ -32,7 +32,9 @@ pub(super) trait Kind: Copy + Debug + PartialEq + 'static {
     const RUN_BLOCKS: usize;
     /// A block before it is decoded.
     const EMPTY: Self::Block;
+    /// The state before the first symbol of a block.
     const START: Self::State;
+    /// An entry that is to be looked at apart.
     const NONE: Self::Entry;
 
     /// Appends the entries of tables that are used for a purpose: those by the next `DC_BITS` bits first.

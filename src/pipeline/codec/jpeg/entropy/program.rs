@@ -65,7 +65,7 @@ impl<K: Kind> Program<K> {
     /// The first `n` slots, of whole MCUs one after the other. They point into this program.
     pub(super) fn slots(&self, n: usize) -> Vec<Slot<K>> {
         let n_nodes = self.nodes.len();
-        let at = |index: usize| &raw const self.entries[index];
+        let at = |index: usize| self.entries.as_ptr().wrapping_add(index);
         let slot = |index: usize| {
             let (node, next) = (index % n_nodes, (index + 1) % n_nodes);
             let Node { tables, ref purpose } = self.nodes[node];

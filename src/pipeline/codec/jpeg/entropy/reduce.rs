@@ -95,7 +95,7 @@ pub(super) fn sums(mut part: Part<Sums>, kept: &Kept, prediction: &mut i16, bloc
         }
     }
     match kept.side {
-        0 => {}
+        0 => slots(&mut part).for_each(|slot| slot.block = Sums::EMPTY),
         1 => sums_of::<1>(&mut part, kept.wants_variance, prediction, blocks),
         _ => sums_of::<4>(&mut part, false, prediction, blocks),
     }

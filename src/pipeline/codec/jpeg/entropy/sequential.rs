@@ -35,8 +35,8 @@ pub(in super::super) struct Blocks {
     /// side × side for each block. The first is predicted, and wraps in damaged files.
     pub(in super::super) coefficients: Vec<i16>,
     /// One for each block, if wanted: the sum of (value × quantiser)² of all that is dropped, but never of the mean,
-    /// divided by 64 and rounded down; at most 16383. In squared code values: what the reduced picture cannot show. Where
-    /// no side is above 2 an estimate of that.
+    /// divided by 64 and rounded down; at most 16383. In squared code values: what the reduced picture cannot show. An
+    /// estimate of that where no side is above 2, and none above 1 that has a variance.
     pub(in super::super) variances: Vec<u16>,
 }
 
@@ -69,6 +69,8 @@ struct Reading<'a, K: Kind> {
     /// MCUs that are not decoded yet, up to the next restart marker and in all.
     n_until_restart: usize,
     n_left: usize,
+    /// Whether a second reader may go ahead: not where scans are read in step, for each would keep blocks.
+    may_go_ahead: bool,
     /// 0 if there are no restart markers.
     restart_interval: usize,
     next_restart: u8,
@@ -170,6 +172,7 @@ impl<'a, K: Kind> Reading<'a, K> {
             per_mcu,
             n_until_restart: if restart_interval == 0 { n_left } else { restart_interval.min(n_left) },
             n_left,
+            may_go_ahead: restart_interval == 0 && scan.components.len() == frame.components.len(),
             restart_interval,
             next_restart: 0,
         })
@@ -198,7 +201,7 @@ impl<'a, K: Kind> Reading<'a, K> {
     fn some_mcus(&mut self, n: usize, n_wanted: usize, blocks: &mut [Blocks]) -> Result<usize, DecodeError> {
         // What is decoded beyond must be there to be decoded.
         let may_pass = (self.n_until_restart - n) * self.per_mcu >= SPARE;
-        let is_alone = self.ahead.is_none() && self.restart_interval == 0 && self.n_missed < MAX_MISSED;
+        let is_alone = self.ahead.is_none() && self.may_go_ahead && self.n_missed < MAX_MISSED;
         if is_alone && Ahead::is_worth_it(&self.main) {
             self.ahead =
                 Ahead::new(self.level, self.data, &mut self.main, &self.components, self.n_left, &mut self.spare);

@@ -22,13 +22,15 @@ use super::structure::NATURAL;
 use super::tables::{APART, END, MAX_ADVANCE, MAX_SYMBOLS, advance};
 use crate::simd::Level;
 
+/// Blocks as one sum each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sums;
 
-/// Squares are multiples of 1/4, and of one entry at most 65535 of these, below 2^16; squares of quantisers are below 2^18.
-/// So the sum of 63 is below 2^40.
+/// Squares are multiples of 1/4: of one entry at most 65535 of these, and of a value that no entry has at most `MAX_PUT`².
+/// Squares of quantisers are below 2^18, so that the sum of 63 stays below the mean at bit 48.
 const FRACTION_BITS: u32 = 2;
 const MAX_SQUARE: u32 = u16::MAX as u32;
+const MAX_PUT: u32 = 4095;
 const MAX_WEIGHT: u64 = (1 << 18) - 1;
 /// Where the mean is in a sum that has squares, too.
 const MEAN_BIT: u32 = 48;
@@ -337,7 +339,8 @@ impl Kind for Sums {
             let weight = weights.by_position[position];
             // Beyond that limit is no value of 8 bits, and the sum could be too large.
             let is_square = weights.has_squares && position > 0;
-            let value = if is_square { (value.unsigned_abs() * 2).min(4095).pow(2) } else { u32::from(value as u16) };
+            let value =
+                if is_square { (value.unsigned_abs() * 2).min(MAX_PUT).pow(2) } else { u32::from(value as u16) };
             head.state = head.state.wrapping_add(u64::from(value).wrapping_mul(weight));
             (*head.slot).block = head.state;
         }
