@@ -276,10 +276,12 @@ proptest! {
 /// The error of a single block matters little, since a picture shows the mean of many; that of the mean would be seen.
 #[test]
 fn variances_of_photographs_are_estimated_well() {
-    for name in ["mountains.jpg", "spheres.jpg"] {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/images").join(name);
-        let source = std::fs::read(path).unwrap();
-        let structure = structure::read(&source, 100).unwrap();
+    let photographs = [
+        ("mountains", &include_bytes!("../../../../../config/images/mountains.jpg")[..]),
+        ("spheres", include_bytes!("../../../../../config/images/spheres.jpg")),
+    ];
+    for (name, source) in photographs {
+        let structure = structure::read(source, 100).unwrap();
         let scan = &structure.scans[0];
         let quantisation: Vec<_> =
             structure.frame.components.iter().map(|component| structure.quantisation(component).unwrap()).collect();
