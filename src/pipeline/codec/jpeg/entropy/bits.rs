@@ -51,29 +51,14 @@ impl<'a> BitStream<'a> {
     /// If the data ended some time ago.
     #[inline(always)]
     pub(in super::super) fn go_on(&mut self, mut take: impl FnMut(u64) -> u32) -> Result<(), DecodeError> {
-        let (mut word, mut available, mut position) = (self.word, self.available, self.position);
-        let mut limit = self.window.limit().min(self.window.bytes().len() - 8);
         loop {
-            if position >= limit {
-                (self.word, self.available, self.position) = (word, available, position);
-                self.refill()?;
-                (word, available, position) = (self.word, self.available, self.position);
-                limit = self.window.limit().min(self.window.bytes().len() - 8);
-                continue;
-            }
-            let Some(bytes) = self.window.bytes()[position..].first_chunk() else { break };
-            word |= u64::from_be_bytes(*bytes) >> available;
-            position += ((63 - available) >> 3) as usize;
-            available |= 56;
-            let n_bits = take(word);
+            self.refill()?;
+            let n_bits = take(self.word);
             if n_bits == 0 {
-                break;
+                return Ok(());
             }
-            word <<= n_bits;
-            available -= n_bits;
+            self.drop(n_bits);
         }
-        (self.word, self.available, self.position) = (word, available, position);
-        Ok(())
     }
 
     #[inline(always)]
