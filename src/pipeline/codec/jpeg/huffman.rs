@@ -1,5 +1,7 @@
 //! Huffman tables (ITU-T T.81 §C.2) for walking through entropy-coded data.
 
+use std::ops::Range;
+
 use super::DecodeError;
 
 /// Bits that one look-up resolves; longer codes are rare.
@@ -54,6 +56,15 @@ impl Table {
             let symbols = &self.symbols[index..index + count as usize];
             index += symbols.len();
             symbols.iter().zip(first..).map(move |(&symbol, code)| (symbol, length, code))
+        })
+    }
+
+    /// Symbol and length of every code of at most `bits` bits, shorter ones first, and which numbers of so many bits begin
+    /// with it.
+    pub(super) fn beginnings(&self, bits: u32) -> impl Iterator<Item = (u8, u32, Range<usize>)> {
+        self.codes().take_while(move |&(_, length, _)| length <= bits).map(move |(symbol, length, code)| {
+            let (first, free) = ((code as usize) << (bits - length), bits - length);
+            (symbol, length, first..first + (1 << free))
         })
     }
 

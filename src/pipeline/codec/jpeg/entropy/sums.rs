@@ -149,10 +149,9 @@ struct Code {
 /// Codes by the next `BITS` bits, `None` for longer ones.
 fn codes(table: &Table, meaning: impl Fn(u8) -> (u32, u32)) -> Vec<Option<Code>> {
     let mut codes = vec![None; 1 << BITS];
-    for (symbol, length, code) in table.codes().take_while(|&(_, length, _)| length <= BITS) {
+    for (symbol, length, range) in table.beginnings(BITS) {
         let (size, advance) = meaning(symbol);
-        let first = (code << (BITS - length)) as usize;
-        codes[first..first + (1 << (BITS - length))].fill(Some(Code { length, size, advance }));
+        codes[range].fill(Some(Code { length, size, advance }));
     }
     codes
 }

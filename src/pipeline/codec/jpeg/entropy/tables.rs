@@ -140,14 +140,10 @@ pub(super) fn ac(table: &Table, values: Values) -> Vec<Entry> {
 /// Entries of one symbol each; `meaning` gives the bits of its value and what it adds.
 fn singles(table: &Table, bits: u32, meaning: impl Fn(u8) -> Option<(u32, u32)>, values: Values) -> Vec<Entry> {
     let mut entries = vec![Entry::NONE; 1 << bits];
-    for (symbol, length, code) in table.codes() {
+    for (symbol, length, range) in table.beginnings(bits) {
         let Some((size, advance)) = meaning(symbol) else { continue };
-        if length > bits {
-            break;
-        }
         let free = bits - length;
-        let first = (code << free) as usize;
-        let entries = &mut entries[first..first + (1 << free)];
+        let entries = &mut entries[range];
         if values == Values::Dropped && length + size <= MAX_LENGTH {
             entries.fill(Entry::dropped(length, size, advance));
         } else if values == Values::Dropped || size > free {

@@ -20,11 +20,11 @@ const IMPOSSIBLE: u8 = 128;
 
 /// What the next bits of a band mean.
 ///
-/// | bits   | a coefficient                | the end of a band                                             |
-/// |--------|------------------------------|---------------------------------------------------------------|
-/// | 0..8   | bits of the code and value   | bits of the code and the run                                  |
-/// | 8..16  | what it adds to the position | `END`                                                         |
-/// | 16..32 | the value                    | 0                                                             |
+/// | bits   | a coefficient                | the end of a band                                           |
+/// |--------|------------------------------|-------------------------------------------------------------|
+/// | 0..8   | bits of the code and value   | bits of the code and the run                                |
+/// | 8..16  | what it adds to the position | `END`                                                       |
+/// | 16..32 | the value                    | 0                                                           |
 /// | 32..   | 1                            | blocks to go on by, this one and those without coefficients |
 ///
 /// 0 for what does not fit, and for 16 zeros.
@@ -65,13 +65,11 @@ impl Band {
         }
         places[64..END as usize].fill(IMPOSSIBLE);
         let mut entries = Box::new([0; 1 << BITS]);
-        for (symbol, length, code) in table.codes() {
-            let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-            let n_more = if size == 0 { zeros } else { size };
+        for (symbol, length, range) in table.beginnings(BITS) {
+            let n_more = n_more(symbol);
             let Some(free) = BITS.checked_sub(length + n_more).filter(|_| symbol != 0xF0) else { continue };
-            for bits in 0..1 << n_more {
-                let first = ((code << n_more | bits) << free) as usize;
-                entries[first..first + (1 << free)].fill(u64::from(length + n_more) | entry(symbol, bits, low));
+            for (entries, bits) in entries[range].chunks_exact_mut(1 << free).zip(0..) {
+                entries.fill(u64::from(length + n_more) | entry(symbol, bits, low));
             }
         }
         Self { level, entries, first, last, low, places, weights }
@@ -152,7 +150,6 @@ impl Band {
         head: &mut Head,
     ) -> Result<(), DecodeError> {
         let symbol = bits.symbol(table)?;
-        let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         if symbol == 0xF0 {
             head.position += 16;
             if head.position >= self.last {
@@ -160,7 +157,7 @@ impl Band {
             }
             return Ok(());
         }
-        let entry = entry(symbol, bits.read(if size == 0 { zeros } else { size })?, self.low);
+        let entry = entry(symbol, bits.read(n_more(symbol))?, self.low);
         *head = self.taken::<true, true>(*head, kept, entry);
         Ok(())
     }
@@ -193,6 +190,12 @@ impl Band {
             places: head.places | place,
         }
     }
+}
+
+/// How many bits follow the code of a symbol other than 16 zeros: those of a value, or of a run.
+const fn n_more(symbol: u8) -> u32 {
+    let (zeros, size) = (symbol >> 4, symbol & 15);
+    (if size == 0 { zeros } else { size }) as u32
 }
 
 /// An entry without its length: of a symbol other than 16 zeros, and the bits behind it.
