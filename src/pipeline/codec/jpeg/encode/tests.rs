@@ -146,7 +146,9 @@ proptest! {
         let (first, second, _) = decoded(&encode(Level::best(), &image, settings(100, progressive)));
         let found = worst(&first, image.bytes()).max(worst(&second, image.bytes()));
         prop_assert!(found <= bound(layout), "{}", found);
-        prop_assert!(mean_square(&first, image.bytes()) < 1.5);
+        // Of a few pixels, the worst may be all.
+        let is_mean = image.size().pixels() >= 64;
+        prop_assert!(!is_mean || mean_square(&first, image.bytes()) < 1.5);
     }
 }
 
