@@ -4,18 +4,15 @@
 use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, ResolveFlags, statat};
 
 use super::super::objects::{Listed, MAX_NAME_BYTES, ObjectError, Page};
-use super::LocalStorage;
 use super::objects::{check_name, is_nowhere, state_of, unopened};
+use super::{LocalStorage, beneath};
 use crate::transform::RESERVED_PREFIX;
 
 /// Largest page.
 const MAX_PAGE: usize = 1000;
-
-/// Links to folders are not followed here: their objects have other names already.
-const REAL: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_SYMLINKS);
 
 /// What [`Objects::list`](super::super::objects::Objects::list) promises.
 pub(super) fn page(
@@ -128,7 +125,8 @@ impl Walk<'_> {
     fn open(&self, folder: &str) -> Result<Option<OwnedFd>, ObjectError> {
         let path = if folder.is_empty() { "." } else { folder };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match openat2(&*self.storage.root, path, flags, Mode::empty(), REAL) {
+        // Links to folders are not followed here: their objects have other names already.
+        match beneath::open(&*self.storage.root, path, flags, ResolveFlags::NO_SYMLINKS) {
             Ok(folder) => Ok(Some(folder)),
             Err(error) if is_nowhere(error) => Ok(None),
             Err(error) => Err(unopened(error)),

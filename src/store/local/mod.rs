@@ -1,5 +1,6 @@
 //! Images in a folder of the local disk. The same folder holds objects (`objects`), which have pages of names (`list`).
 
+mod beneath;
 mod list;
 mod objects;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open};
 
 use super::incoming::remove_leftovers;
 use super::{Found, Incoming, Storage, StoreError, Unread};
@@ -67,8 +68,7 @@ impl LocalStorage {
     }
 
     fn open_resolved(&self, path: &SourcePath, how: ResolveFlags) -> rustix::io::Result<OwnedFd> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | how;
-        openat2(&*self.root, path.as_str(), OPEN, Mode::empty(), resolve)
+        beneath::open(&*self.root, path.as_str(), OPEN, how)
     }
 }
 

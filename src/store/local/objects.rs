@@ -4,20 +4,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, unlinkat};
 use rustix::io::Errno;
 
 use super::super::incoming::{Incoming, sync_folder};
 use super::super::objects::{Content, Fetched, MAX_NAME_BYTES, ObjectError, ObjectState, Objects, Page, Sink};
 use super::super::{Storage, StoreError};
-use super::{LocalStorage, OPEN, time_of, version_of};
+use super::{LocalStorage, OPEN, beneath, time_of, version_of};
 use crate::transform::RESERVED_PREFIX;
 
 /// Content is read and written in pieces of this size.
 const PIECE_BYTES: usize = 64 << 10;
 /// Looks at a file, or leads to one, without reading it.
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+const ANYHOW: ResolveFlags = ResolveFlags::empty();
 
 impl Objects for LocalStorage {
     fn get(&self, name: &str, unless: Option<&str>, into: &mut dyn Sink) -> Result<Fetched, ObjectError> {
@@ -63,7 +63,7 @@ impl Objects for LocalStorage {
             found => found?,
         };
         let (folder, file_name) = split(name);
-        let removed = openat2(&*self.root, folder.unwrap_or("."), PATH | OFlags::DIRECTORY, Mode::empty(), BENEATH)
+        let removed = beneath::open(&*self.root, folder.unwrap_or("."), PATH | OFlags::DIRECTORY, ANYHOW)
             .and_then(|folder| unlinkat(&folder, file_name, AtFlags::empty()).map(|()| folder));
         match removed {
             Ok(folder) => sync_folder(folder).map_err(|error| failed("removing", error)),
@@ -86,7 +86,7 @@ impl LocalStorage {
     /// Opens the regular file of a name.
     pub(super) fn find_object(&self, name: &str, how: OFlags) -> Result<(OwnedFd, Stat), ObjectError> {
         check_name(name).map_err(|_| ObjectError::Missing)?;
-        let opened = openat2(&*self.root, name, how, Mode::empty(), BENEATH);
+        let opened = beneath::open(&*self.root, name, how, ANYHOW);
         let file = opened.map_err(|error| if is_nowhere(error) { ObjectError::Missing } else { unopened(error) })?;
         let status = fstat(&file).map_err(|error| failed("looking", error.into()))?;
         if FileType::from_raw_mode(status.st_mode) == FileType::RegularFile {
@@ -98,7 +98,7 @@ impl LocalStorage {
 
     /// The folder of a name, made if it is not there, and the last part of the name.
     fn make_folder_of<'a>(&self, name: &'a str) -> io::Result<(OwnedFd, &'a str)> {
-        let open = |path: &str| openat2(&*self.root, path, PATH | OFlags::DIRECTORY, Mode::empty(), BENEATH);
+        let open = |path: &str| beneath::open(&*self.root, path, PATH | OFlags::DIRECTORY, ANYHOW);
         let (Some(path), file_name) = split(name) else { return Ok((open(".")?, name)) };
         match open(path) {
             Err(Errno::NOENT) => {}
