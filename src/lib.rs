@@ -59,6 +59,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod index;
+pub mod metrics;
 pub mod pipeline;
 pub mod plan;
 pub mod raster;

@@ -50,7 +50,7 @@ pub enum AccessError {
 #[derive(Debug)]
 pub struct Access {
     authorisation: Authorisation,
-    keys: Keyring,
+    keys: Arc<Keyring>,
     /// How many requests an address may make.
     pub throttle: Throttle,
 }
@@ -63,8 +63,14 @@ impl Access {
     /// Rules, with the keys of an index.
     #[must_use]
     pub fn new(index: &Arc<dyn Index>, authorisation: Authorisation, rate: RequestsPerMinute) -> Self {
-        let keys = Keyring::new(Arc::clone(index));
+        let keys = Arc::new(Keyring::new(Arc::clone(index)));
         Self { authorisation, keys, throttle: Throttle::new(Arc::clone(index), rate) }
+    }
+
+    /// The same keys and counts under other rules. What is known of keys is a second old at most, and stays.
+    #[must_use]
+    pub fn with_rules(&self, authorisation: Authorisation, rate: RequestsPerMinute) -> Self {
+        Self { authorisation, keys: Arc::clone(&self.keys), throttle: self.throttle.with_rate(rate) }
     }
 
     /// Whether somebody may do something.

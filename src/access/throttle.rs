@@ -21,12 +21,19 @@ const MINUTE_US: i64 = 60_000_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestsPerMinute(pub u32);
 
+impl RequestsPerMinute {
+    fn per_address(self) -> Option<Rate> {
+        let per_minute = i64::from(self.0.min(1_000_000));
+        (per_minute > 0).then(|| Rate { interval_us: MINUTE_US / per_minute, burst: self.0 })
+    }
+}
+
 /// Counts requests.
 pub struct Throttle {
     rate: Option<Rate>,
     index: Arc<dyn Index>,
     /// When the next request of each address would be due if all came evenly, in microseconds since `start`.
-    due: Cache<IpAddr, Arc<AtomicI64>>,
+    due: Arc<Cache<IpAddr, Arc<AtomicI64>>>,
     start: Instant,
 }
 
@@ -35,9 +42,12 @@ type Verdict = Result<(), Duration>;
 
 impl Throttle {
     pub(super) fn new(index: Arc<dyn Index>, rate: RequestsPerMinute) -> Self {
-        let per_minute = i64::from(rate.0.min(1_000_000));
-        let rate = (per_minute > 0).then(|| Rate { interval_us: MINUTE_US / per_minute, burst: rate.0 });
-        Self { rate, index, due: Cache::new(MAX_ADDRESSES), start: Instant::now() }
+        Self { rate: rate.per_address(), index, due: Arc::new(Cache::new(MAX_ADDRESSES)), start: Instant::now() }
+    }
+
+    /// The same counts with another rate.
+    pub(super) fn with_rate(&self, rate: RequestsPerMinute) -> Self {
+        Self { rate: rate.per_address(), index: Arc::clone(&self.index), due: Arc::clone(&self.due), start: self.start }
     }
 
     /// Whether `check` never waits.

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::config::{Log as LogOptions, LogFormat, LogLevel};
+use crate::metrics::metrics;
+
 /// Lines that may wait; at about 200 bytes each, 2 MB.
 const MAX_WAITING: usize = 10_000;
 /// How long the last lines may take.
@@ -35,21 +38,36 @@ struct Lines {
 /// Begins the log of this process.
 /// # Errors
 /// If there is no thread to be had.
-pub(super) fn start() -> io::Result<Log> {
+pub(super) fn start(options: LogOptions) -> io::Result<Log> {
     let (sender, received) = sync_channel(MAX_WAITING);
     let lines = Lines { lines: sender, n_lost: Arc::default() };
     let n_lost = Arc::clone(&lines.n_lost);
     thread::Builder::new().name("log".to_owned()).spawn(move || write(&received, &n_lost))?;
     let log = Log { lines: lines.lines.clone() };
-    let is_terminal = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(lines).with_ansi(is_terminal).with_target(false).init();
+    let level = match options.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt().with_writer(lines).with_target(false).with_max_level(level);
+    match options.format {
+        LogFormat::Text => subscriber.with_ansi(is_on_terminal()).init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
     // What panics is contained and answered where it happens; the log says where that was, in one line.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "nowhere".to_owned(), ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("no message").replace(['\n', '\r'], " ");
         tracing::error!("contained panic at {place}: {message}");
+        metrics().panics.inc();
     }));
     Ok(log)
+}
+
+/// Whether a person reads the lines as they come.
+pub(super) fn is_on_terminal() -> bool {
+    io::stderr().is_terminal()
 }
 
 fn write(received: &Receiver<Task>, n_lost: &AtomicU64) {
@@ -102,6 +120,7 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.lines.try_send(Task::Line(line.to_vec())).is_err() {
             self.n_lost.fetch_add(1, Ordering::Relaxed);
+            metrics().log_lines_lost.inc();
         }
         Ok(line.len())
     }

@@ -1,12 +1,16 @@
 //! The command line: `run`, `check`, `api-key`, `cache`, `transform`. Only `main` exits; here is what it exits with.
 
 mod api_key;
+mod assemble;
 mod cache;
 mod check;
+mod doctor;
 mod index;
 mod log;
+mod reload;
 mod run;
 mod storage;
+mod systemd;
 mod transform;
 
 use std::ffi::OsString;

@@ -16,6 +16,8 @@ pub struct Cache {
     pub memory_bytes: u64,
     /// Bytes of sources from object storage that are kept on the local disk; 0 for none.
     pub source_limit_bytes: u64,
+    /// Bytes of answers that wait in memory to be written.
+    pub unwritten_bytes: u64,
     /// Seconds until a source in object storage is looked at again.
     pub revalidate_s: u32,
     /// Whether an answer is on the disk itself before it counts as kept.
@@ -32,6 +34,7 @@ impl Default for Cache {
             strategy: Strategy::default(),
             memory_bytes: 64 << 20,
             source_limit_bytes: 1 << 30,
+            unwritten_bytes: 64 << 20,
             revalidate_s: 60,
             fsync: false,
             x_accel_redirect: None,

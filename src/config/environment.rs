@@ -1,6 +1,7 @@
 //! The environment, read once: which storage and index to use, and where to listen when the file does not say.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,6 +19,10 @@ const DEFAULT_S3_REGION: &str = "eu-west-1";
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: BTreeMap<&'static str, Secret>,
+    /// What the system allows the process to take.
+    pub(super) memory_limit: Option<u64>,
+    /// Threads that run at once; 0 if that is not known.
+    pub(super) n_cores: usize,
 }
 
 /// A value that is never shown.
@@ -95,9 +100,12 @@ impl Environment {
     /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self::new(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        )
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Self {
+            memory_limit: super::memory::of_cgroup(),
+            n_cores: std::thread::available_parallelism().map_or(0, usize::from),
+            ..Self::new(std::env::vars_os().filter_map(text))
+        }
     }
 
     /// An environment of these variables.
@@ -109,7 +117,13 @@ impl Environment {
             .filter(|(_, value)| !value.is_empty())
             .filter_map(|(name, value)| Some((known(&name)?, Secret(value))))
             .collect();
-        Self { variables }
+        Self { variables, memory_limit: None, n_cores: 0 }
+    }
+
+    /// The same where the system sets another limit of memory, or none.
+    #[must_use]
+    pub fn with_memory_limit(self, memory_limit: Option<u64>) -> Self {
+        Self { memory_limit, ..self }
     }
 
     /// The name of the instruction set that is asked for: `PIXLSERV_SIMD`.

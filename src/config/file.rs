@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::list::{Mapping, Mappings, OneOrMore};
+use super::log::{LogFormat, LogLevel};
+use super::memory::MemoryBytes;
 use super::network::{ListenAddress, Loop, Origin, UrlFolder};
 use super::number::{Decimal, Number, Offset, Whole};
 use super::value::{Boolean, Word, given};
@@ -47,6 +49,10 @@ pub(super) struct ConfigFile {
     pub(super) io_threads: Option<Number<u32, 0, 1024>>,
     pub(super) pixel_threads: Option<Number<u32, 0, 1024>>,
     pub(super) work_memory: Option<Number<u64, { 16 << 20 }, { 1 << 50 }>>,
+    pub(super) memory_limit: Option<Whole<MemoryBytes>>,
+    pub(super) metrics_listen: Option<OneOrMore<ListenAddress>>,
+    pub(super) debug_headers: Option<Flag>,
+    pub(super) log: Option<LogSection>,
     pub(super) listen: Option<OneOrMore<ListenAddress>>,
     pub(super) trusted_proxies: Option<OneOrMore<AddressRange>>,
     pub(super) cors_allow_origins: Option<OneOrMore<Origin>>,
@@ -67,6 +73,13 @@ pub(super) struct AuthorisationSection {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of format and level")]
+pub(super) struct LogSection {
+    pub(super) format: Option<Word<LogFormat>>,
+    pub(super) level: Option<Word<LogLevel>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a mapping of cache settings")]
 pub(super) struct CacheSection {
     pub(super) enabled: Option<Flag>,
@@ -74,6 +87,7 @@ pub(super) struct CacheSection {
     pub(super) strategy: Option<Word<Strategy>>,
     pub(super) memory: Option<Number<u64, 0, { 1 << 40 }>>,
     pub(super) source_limit: Option<Number<u64, 0, { 1 << 50 }>>,
+    pub(super) max_unwritten: Option<Number<u64, { 1 << 20 }, { 1 << 40 }>>,
     pub(super) revalidate: Option<Number<u32, 0, DAY_S>>,
     pub(super) fsync: Option<Flag>,
     pub(super) x_accel_redirect: Option<Word<UrlFolder>>,
@@ -87,6 +101,7 @@ pub(super) struct HttpSection {
     pub(super) max_requests: Option<Number<u32, 1, 100_000>>,
     pub(super) max_queue: Option<Number<u32, 1, 100_000>>,
     pub(super) queue_timeout: Option<Number<u32, 1, 3600>>,
+    pub(super) request_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) head_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) idle_timeout: Option<Number<u32, 1, 3600>>,
     pub(super) write_timeout: Option<Number<u32, 1, 3600>>,

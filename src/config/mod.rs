@@ -1,6 +1,7 @@
 //! The configuration: the YAML file (`file`) and the environment become a [`Config`] whose every field is valid.
 //! Rooms own the types of their options; here they are only assembled.
 
+mod bounds;
 mod cache;
 mod drawn;
 mod environment;
@@ -9,6 +10,8 @@ mod explain;
 mod file;
 mod fonts;
 mod list;
+mod log;
+mod memory;
 mod network;
 mod number;
 #[cfg(test)]
@@ -24,11 +27,15 @@ use crate::access::{AddressRange, Authorisation, RequestsPerMinute};
 use crate::plan::{Jpeg, JpegQuality};
 use crate::transform::{Catalog, MaxScale, Rules};
 use error::Step;
-use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection};
+use file::{AuthorisationSection, CacheSection, ConfigFile, HttpSection, LogSection};
+use memory::Shares;
 
+pub use bounds::Bound;
 pub use cache::Cache;
 pub use environment::{Environment, IndexChoice, Secret, StorageChoice};
 pub use error::{ConfigError, Fault, Position};
+pub use log::{Log, LogFormat, LogLevel};
+pub use memory::MemoryLimit;
 pub use network::{ListenAddress, Loop, Origin, UrlFolder};
 
 /// Larger files are no configurations.
@@ -61,6 +68,8 @@ pub struct Config {
     pub front_door: FrontDoor,
     /// Threads and memory of the work.
     pub work: Work,
+    /// Memory that all of the process may take, if there is a limit.
+    pub memory_limit: Option<MemoryLimit>,
     /// Settings of uploads.
     pub upload: Upload,
     /// Which operations need an API key.
@@ -73,6 +82,12 @@ pub struct Config {
     pub trusted_proxies: Vec<AddressRange>,
     /// Sites whose scripts may read answers.
     pub cors_allow_origins: Vec<Origin>,
+    /// Where `/metrics` is answered; with the rest if empty.
+    pub metrics_listen: Vec<ListenAddress>,
+    /// Whether answers tell how long their stages took.
+    pub debug_headers: bool,
+    /// How the server tells what it does.
+    pub log: Log,
 }
 
 /// Bounds of the front door.
@@ -86,8 +101,10 @@ pub struct FrontDoor {
     pub max_requests: u32,
     /// Images that wait to be made.
     pub max_queue: u32,
-    /// Seconds that a request or an image may wait for its turn.
+    /// Seconds that an image may wait for its turn to be made.
     pub queue_timeout_s: u32,
+    /// Seconds until work on a request must have begun.
+    pub request_timeout_s: u32,
     /// Seconds for a whole request head.
     pub head_timeout_s: u32,
     /// Seconds that a connection may wait between requests.
@@ -140,6 +157,7 @@ impl Default for FrontDoor {
             max_requests: 10_000,
             max_queue: 256,
             queue_timeout_s: 10,
+            request_timeout_s: 15,
             head_timeout_s: 10,
             idle_timeout_s: 15,
             write_timeout_s: 10,
@@ -174,13 +192,6 @@ pub struct Work {
     pub pixel_threads: u32,
     /// Bytes that pixels may take, over all requests.
     pub memory_bytes: u64,
-}
-
-impl Default for Work {
-    /// Memory for ten photographs of 8 megapixels.
-    fn default() -> Self {
-        Self { io_threads: 0, pixel_threads: 0, memory_bytes: 256 << 20 }
-    }
 }
 
 /// Settings of uploads.
@@ -249,6 +260,13 @@ impl Config {
             max_output_side: number(file.max_output_side, 8192),
         };
         let upload = Upload::default();
+        let memory_limit = match file.memory_limit.map_or(0, |limit| limit.0.0) {
+            bytes @ 1.. => Some(MemoryLimit { bytes, source: "memory-limit" }),
+            0 => environment.memory_limit.map(|bytes| MemoryLimit { bytes, source: "the cgroup" }),
+        };
+        let pixel_threads = number(file.pixel_threads, 0);
+        let n_threads = if pixel_threads > 0 { pixel_threads as usize } else { environment.n_cores };
+        let shares = Shares::new(memory_limit, n_threads);
         let local_path = file.local_path.map_or_else(|| PathBuf::from("local-images"), |path| path.0);
         Ok(Self {
             catalog: Catalog { named, rules },
@@ -271,12 +289,13 @@ impl Config {
                 None => vec![environment.listen()?],
             },
             index: environment.index()?,
-            front_door: front_door(file.http.unwrap_or_default()),
+            front_door: front_door(file.http.unwrap_or_default(), shares),
             work: Work {
                 io_threads: number(file.io_threads, 0),
-                pixel_threads: number(file.pixel_threads, 0),
-                memory_bytes: number(file.work_memory, Work::default().memory_bytes),
+                pixel_threads,
+                memory_bytes: number(file.work_memory, shares.work),
             },
+            memory_limit,
             upload: Upload {
                 is_async: flag(file.async_uploads, upload.is_async),
                 max_file_bytes: number(file.upload_max_file_size, upload.max_file_bytes),
@@ -284,10 +303,13 @@ impl Config {
                 requires_file_signature: flag(file.require_file_signature, upload.requires_file_signature),
             },
             authorisation: authorisation(file.authorisation.unwrap_or_default()),
-            cache: cache_of(file.cache.unwrap_or_default()),
+            cache: cache_of(file.cache.unwrap_or_default(), shares),
             throttling_rate: RequestsPerMinute(number(file.throttling_rate, 60)),
             trusted_proxies: file.trusted_proxies.map(|list| list.0).unwrap_or_default(),
             cors_allow_origins: file.cors_allow_origins.map(|list| list.0).unwrap_or_default(),
+            metrics_listen: file.metrics_listen.map(|list| list.0).unwrap_or_default(),
+            debug_headers: flag(file.debug_headers, false),
+            log: log_of(file.log.unwrap_or_default()),
         })
     }
 }
@@ -300,14 +322,22 @@ fn number<T, const MIN: i64, const MAX: i64>(value: Option<number::Number<T, MIN
     value.map_or(default, |value| value.0.0)
 }
 
-fn front_door(section: HttpSection) -> FrontDoor {
-    let default = FrontDoor::default();
+fn log_of(section: LogSection) -> Log {
+    Log {
+        format: section.format.map(|format| format.0).unwrap_or_default(),
+        level: section.level.map(|level| level.0).unwrap_or_default(),
+    }
+}
+
+fn front_door(section: HttpSection, shares: Shares) -> FrontDoor {
+    let default = FrontDoor { max_uploads: shares.uploads, max_unsent_bytes: shares.unsent, ..FrontDoor::default() };
     FrontDoor {
         max_connections: number(section.max_connections, default.max_connections),
         max_connections_per_address: number(section.max_connections_per_address, default.max_connections_per_address),
         max_requests: number(section.max_requests, default.max_requests),
         max_queue: number(section.max_queue, default.max_queue),
         queue_timeout_s: number(section.queue_timeout, default.queue_timeout_s),
+        request_timeout_s: number(section.request_timeout, default.request_timeout_s),
         head_timeout_s: number(section.head_timeout, default.head_timeout_s),
         idle_timeout_s: number(section.idle_timeout, default.idle_timeout_s),
         write_timeout_s: number(section.write_timeout, default.write_timeout_s),
@@ -336,14 +366,15 @@ fn authorisation(section: AuthorisationSection) -> Authorisation {
     Authorisation { get: flag(section.get, false), upload: flag(section.upload, false) }
 }
 
-fn cache_of(section: CacheSection) -> Cache {
-    let default = Cache::default();
+fn cache_of(section: CacheSection, shares: Shares) -> Cache {
+    let default = Cache { memory_bytes: shares.cache, unwritten_bytes: shares.unwritten, ..Cache::default() };
     Cache {
         is_enabled: flag(section.enabled, default.is_enabled),
         limit_bytes: number(section.limit, default.limit_bytes),
         strategy: section.strategy.map_or(default.strategy, |strategy| strategy.0),
         memory_bytes: number(section.memory, default.memory_bytes),
         source_limit_bytes: number(section.source_limit, default.source_limit_bytes),
+        unwritten_bytes: number(section.max_unwritten, default.unwritten_bytes),
         revalidate_s: number(section.revalidate, default.revalidate_s),
         fsync: flag(section.fsync, default.fsync),
         x_accel_redirect: section.x_accel_redirect.map(|folder| folder.0),

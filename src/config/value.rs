@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::log::{LogFormat, LogLevel};
 use super::network::{ListenAddress, Loop, Origin, UrlFolder};
 use crate::access::AddressRange;
 use crate::store::cache::Strategy;
@@ -135,6 +136,20 @@ impl FromText for Strategy {
 }
 
 impl FromText for Loop {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromText for LogFormat {
+    const WANTED: &'static str = "text or json";
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromText for LogLevel {
+    const WANTED: &'static str = "error, warn, info or debug";
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
     }

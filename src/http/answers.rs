@@ -11,9 +11,12 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::reply::Outcome;
 use super::slots::Token;
 
+/// Connection, number of the request, and what becomes of it.
+pub(super) type Waiting = (Token, u64, Outcome);
+
 /// Answers that were given and not yet taken. At most one for each connection, which bounds their number.
 pub(super) struct Answers {
-    waiting: Mutex<Vec<(Token, Outcome)>>,
+    waiting: Mutex<Vec<Waiting>>,
     /// Whether the loop has been woken for what is waiting.
     is_woken: AtomicBool,
     wake: OwnedFd,
@@ -25,9 +28,9 @@ impl Answers {
         Ok(Self { waiting: Mutex::default(), is_woken: AtomicBool::new(false), wake })
     }
 
-    /// Leaves what becomes of the request that the connection `token` is waiting with.
-    pub(super) fn put(&self, token: Token, outcome: Outcome) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((token, outcome));
+    /// Leaves what becomes of the request `id` of the connection `token`.
+    pub(super) fn put(&self, (token, id): (Token, u64), outcome: Outcome) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((token, id, outcome));
         if !self.is_woken.swap(true, Ordering::SeqCst) {
             // Fails only when the counter is at its end, and then the loop is awake.
             let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
@@ -35,7 +38,7 @@ impl Answers {
     }
 
     /// Takes what is waiting. An answer that is put after this wakes the loop again.
-    pub(super) fn take(&self) -> Vec<(Token, Outcome)> {
+    pub(super) fn take(&self) -> Vec<Waiting> {
         self.is_woken.store(false, Ordering::SeqCst);
         mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }

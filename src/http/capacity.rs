@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
+use super::limits::Limits;
 use crate::access::network_of;
 
 /// Open files kept for everything but connections.
@@ -24,10 +25,16 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// At most `max` connections, `max_per_network` of them from one network; 0 is no limit for those.
-    pub(super) fn new(max: usize, max_per_network: usize) -> Self {
-        let max = max.max(1);
+    pub(super) fn new(limits: &Limits) -> Self {
+        let max = limits.max_connections.max(1);
+        let max_per_network = limits.max_connections_per_address;
         Self { wanted: max, allowed: max, checked: None, max_per_network, networks: HashMap::new() }
+    }
+
+    /// Others from now on. Those that are in stay, and are counted out as they were counted in.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        let networks = std::mem::take(&mut self.networks);
+        *self = Self { networks, ..Self::new(limits) };
     }
 
     /// As many connections as configured, if the process may open that many files and some more.
@@ -55,11 +62,11 @@ impl Capacity {
 
     /// Counts a connection in; false, and nothing is counted, if its network has its share already.
     pub(super) fn enter(&mut self, peer: Option<IpAddr>) -> bool {
-        let Some(peer) = peer.filter(|_| self.max_per_network > 0) else {
+        let Some(peer) = peer else {
             return true;
         };
         let count = self.networks.entry(network_of(peer)).or_default();
-        if *count >= self.max_per_network {
+        if self.max_per_network > 0 && *count >= self.max_per_network {
             return false;
         }
         *count += 1;
@@ -92,7 +99,8 @@ mod tests {
     #[test]
     fn shares_are_counted_in_and_out() {
         let peer = |text: &str| Some(text.parse().unwrap());
-        let mut capacity = Capacity::new(10, 2);
+        let limits = Limits { max_connections: 10, max_connections_per_address: 2, ..Limits::default() };
+        let mut capacity = Capacity::new(&limits);
         assert!(capacity.enter(peer("192.0.2.1")) && capacity.enter(peer("192.0.2.1")));
         assert!(!capacity.enter(peer("192.0.2.1")) && capacity.enter(peer("192.0.2.2")) && capacity.enter(None));
         capacity.leave(peer("192.0.2.1"));

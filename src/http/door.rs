@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -16,6 +17,7 @@ use super::Handlers;
 use super::answers::Answers;
 use super::capacity::Capacity;
 use super::connection::{Connection, Turn, turn_away};
+use super::gauges::{Gauges, count_closed};
 use super::limits::Limits;
 use super::listener::Listener;
 use super::pool::Pool;
@@ -26,9 +28,13 @@ use super::socket::Socket;
 use super::stop::Stop;
 use super::timers::Timers;
 use super::unsent::Unsent;
+use crate::metrics::metrics;
+use crate::service::Live;
 
 /// How long the loop takes no connections in when the system, or the house, has no more room.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The longest wait.
+const PULSE: Duration = Duration::from_secs(1);
 /// How often the same trouble is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Connections taken from one listener before others get their turn.
@@ -62,10 +68,18 @@ pub(super) struct Door {
     stop: Stop,
     stop_ends: Option<Instant>,
     last_logged: Option<Instant>,
+    gauges: Gauges,
 }
 
 impl Door {
-    pub(super) fn new(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: Handlers) -> io::Result<Self> {
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        live: &Arc<Live<Limits>>,
+        stop: &Stop,
+        handlers: Handlers,
+    ) -> io::Result<Self> {
+        let version = live.version();
+        let limits = live.get();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let answers = Arc::new(Answers::new()?);
         let once = epoll::EventFlags::IN | epoll::EventFlags::ET;
@@ -75,8 +89,9 @@ impl Door {
             epoll::add(&epoll, listener, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
         }
         let shared = Shared {
-            limits: limits.clone(),
-            pool: Pool::new(&handlers.threads, limits),
+            pool: Pool::new(&handlers.threads, &limits),
+            live: Arc::clone(live),
+            version,
             handlers,
             answers,
             unsent: Unsent::default(),
@@ -84,13 +99,14 @@ impl Door {
             is_stopping: false,
             now: Instant::now(),
             room: Box::new([0; READ_BYTES]),
+            limits,
         };
         Ok(Self {
             epoll,
             listeners,
             pause_ends: None,
             connections: Slots::default(),
-            capacity: Capacity::new(limits.max_connections, limits.max_connections_per_address),
+            capacity: Capacity::new(&shared.limits),
             timers: Timers::default(),
             yielding: VecDeque::new(),
             spare: VecDeque::new(),
@@ -98,6 +114,7 @@ impl Door {
             stop: stop.clone(),
             stop_ends: None,
             last_logged: None,
+            gauges: Gauges::new(),
         })
     }
 
@@ -114,6 +131,8 @@ impl Door {
                 }
             }
             self.shared.now = Instant::now();
+            self.shared.handlers.pulse.fetch_add(1, Ordering::Relaxed);
+            self.take_new_limits();
             for event in &events {
                 self.take_event(event.data.u64(), event.flags);
             }
@@ -121,6 +140,7 @@ impl Door {
             self.fire_timers();
             self.free_memory();
             self.end_pause();
+            self.gauges.show(&self.connections, &self.shared);
             if self.stop.is_requested() && self.stop_ends.is_none() {
                 self.begin_stop();
             }
@@ -133,14 +153,21 @@ impl Door {
         }
     }
 
-    /// How long nothing has to be done without an event.
+    /// Goes on by new bounds, if there are some. Deadlines that are set already stay.
+    fn take_new_limits(&mut self) {
+        if self.shared.take_new_limits() {
+            self.capacity.set_limits(&self.shared.limits);
+        }
+    }
+
+    /// How long nothing has to be done without an event; at most a second, so that the pulse is felt.
     fn timeout(&self) -> Option<Timespec> {
         if !self.yielding.is_empty() {
             return Some(Timespec::default());
         }
-        let next = [self.timers.next(), self.pause_ends, self.stop_ends].into_iter().flatten().min()?;
-        // Only times beyond the kernel's count fail, and those are as good as none.
-        Timespec::try_from(next.saturating_duration_since(Instant::now())).ok()
+        let next = [self.timers.next(), self.pause_ends, self.stop_ends].into_iter().flatten().min();
+        let wait = next.map_or(PULSE, |next| next.saturating_duration_since(Instant::now()).min(PULSE));
+        Timespec::try_from(wait).ok()
     }
 
     fn take_event(&mut self, about: u64, flags: epoll::EventFlags) {
@@ -159,6 +186,9 @@ impl Door {
                     && flags.intersects(epoll::EventFlags::IN | ended)
                 {
                     connection.set_readable(flags.intersects(ended));
+                    if flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+                        connection.set_gone();
+                    }
                 }
                 self.go_on(token);
             }
@@ -166,8 +196,9 @@ impl Door {
     }
 
     fn take_answers(&mut self) {
-        for (token, outcome) in self.shared.answers.take() {
-            match (self.connections.get_mut(token), outcome) {
+        for (token, id, outcome) in self.shared.answers.take() {
+            let connection = self.connections.get_mut(token).filter(|connection| connection.awaits(id));
+            match (connection, outcome) {
                 (Some(connection), Outcome::Answer(response)) => connection.answer(response, &self.shared),
                 (Some(connection), Outcome::Receive(receiver)) => connection.receive_for(receiver, &mut self.shared),
                 (None, Outcome::Answer(_)) => continue,
@@ -197,6 +228,7 @@ impl Door {
 
     fn close(&mut self, token: Token) {
         if let Some(mut connection) = self.connections.remove(token) {
+            connection.abandon();
             self.capacity.leave(connection.peer);
             if let Some(held) = connection.take_held() {
                 self.shared.unsent.give_back(&held);
@@ -252,6 +284,7 @@ impl Door {
     fn free_memory(&mut self) {
         while let Some(token) = self.shared.unsent.next_to_go(self.shared.limits.max_unsent_bytes) {
             tracing::info!("a slow client is closed: answers that wait for such take too much memory");
+            count_closed("max-unsent");
             self.close(token);
         }
     }
@@ -287,6 +320,7 @@ impl Door {
         if !self.capacity.enter(peer) {
             return turn_away(&socket);
         }
+        metrics().connections_accepted.inc();
         let token = self.connections.insert(Connection::new(socket, peer, &self.shared));
         let Some(connection) = self.connections.get_mut(token) else {
             return;
@@ -319,6 +353,7 @@ impl Door {
         }
         while let Some((token, waits)) = self.spare.pop_front() {
             if self.connections.get_mut(token).is_some_and(|open| open.waits_since() == Some(waits)) {
+                count_closed("max-connections");
                 self.close(token);
                 return true;
             }

@@ -50,10 +50,10 @@ pub struct Limits {
     /// How long running requests may take to finish after the stop.
     pub stop_timeout: Duration,
     /// Requests that a handler has or that wait for one; more are answered 503 at once. At least 1. Handlers leave
-    /// fast, so this may be many: `queue_timeout` is what bounds the wait.
+    /// fast, so this may be many: `request_timeout` is what bounds the wait.
     pub max_requests: usize,
-    /// A request that no thread has begun after this time is answered 503.
-    pub queue_timeout: Duration,
+    /// A request whose work has not begun after this time is answered 503, and the work need not begin.
+    pub request_timeout: Duration,
     /// Whether every request is logged.
     pub access_log: bool,
 }
@@ -84,7 +84,7 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(30),
             max_requests: 10_000,
-            queue_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(15),
             access_log: true,
         }
     }

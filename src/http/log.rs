@@ -1,4 +1,5 @@
-//! The access log: one line a request. Never a header value, a query or an API key.
+//! One line for each request, and its share in the numbers. Never a header value of a client's choosing but the number that
+//! a proxy gave the request, never a query or an API key.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -7,28 +8,63 @@ use http::StatusCode;
 
 use super::error::HeadError;
 use super::request::Request;
+use super::response::Notes;
+use crate::metrics::{CacheResult, Stage, metrics};
 
 /// First segments of our own routes. Any other may be an API key, or a mistyped one, and is shown as `*`.
 const KNOWN_SEGMENTS: [&str; 6] = ["image", "upload", "health", "ready", "metrics", "favicon.ico"];
 
-/// Logs an answered request. The target is printable ASCII, so one request is one line.
-pub(super) fn answered(request: &Request, status: StatusCode, n_bytes: usize, start: Instant) {
+/// How a proxy in front names a request in its own log.
+const REQUEST_ID: &str = "x-request-id";
+/// Longer ones are no such names.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// An answer as it is told.
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    /// Of the body.
+    pub(super) n_bytes: usize,
+    pub(super) notes: Notes,
+    pub(super) start: Instant,
+}
+
+/// Notes an answered request. The target is printable ASCII, so one request is one line.
+pub(super) fn answered(request: &Request, answered: &Answered, is_logged: bool) {
+    let Answered { status, n_bytes, notes, start } = answered;
+    let time = start.elapsed();
+    metrics().count_request((notes.route, notes.cache), status.as_u16(), *n_bytes, time);
+    if !is_logged {
+        return;
+    }
+    let stage = |stage| notes.times.milliseconds(stage);
     tracing::info!(
         id = request.id,
+        request_id = named(request),
         peer = request.peer.map(tracing::field::display),
         method = %request.method,
         path = %loggable(&request.target.path),
         status = status.as_u16(),
         bytes = n_bytes,
-        ms = millis_since(start),
+        ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        cache = (notes.cache != CacheResult::None).then(|| notes.cache.name()),
+        queue_ms = stage(Stage::Queue),
+        fetch_ms = stage(Stage::Fetch),
+        decode_ms = stage(Stage::Decode),
+        resize_ms = stage(Stage::Resize),
+        stamp_ms = stage(Stage::Stamp),
+        encode_ms = stage(Stage::Encode),
+        store_ms = stage(Stage::Store),
         "request"
     );
 }
 
-/// Logs a head that no handler saw.
-pub(super) fn refused(id: u64, peer: Option<IpAddr>, error: HeadError) {
-    let peer = peer.map(tracing::field::display);
-    tracing::info!(id, peer, status = error.status().as_u16(), reason = %error, "request refused");
+/// Notes a head that no handler saw.
+pub(super) fn refused(id: u64, peer: Option<IpAddr>, error: HeadError, is_logged: bool) {
+    let status = error.status().as_u16();
+    metrics().refused_heads.with_label_values(&[status.to_string()]).inc();
+    if is_logged {
+        tracing::info!(id, peer = peer.map(tracing::field::display), status, reason = %error, "request refused");
+    }
 }
 
 /// Logs an answer that did not get through.
@@ -36,8 +72,11 @@ pub(super) fn unsent(id: u64, error: &std::io::Error) {
     tracing::info!(id, %error, "answer not taken");
 }
 
-fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+/// The name that a proxy gave the request, if it is one: letters, digits, `-`, `_` and `.`.
+fn named(request: &Request) -> Option<&str> {
+    let name = request.headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (is_name && (1..=MAX_REQUEST_ID_BYTES).contains(&name.len())).then_some(name)
 }
 
 fn loggable(path: &str) -> String {

@@ -10,8 +10,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rayon::ThreadPool;
+
+use crate::service::Live;
 
 mod answers;
 mod body;
@@ -22,6 +25,7 @@ mod connection;
 mod door;
 mod error;
 mod framing;
+mod gauges;
 mod head;
 mod limits;
 mod listener;
@@ -50,9 +54,9 @@ pub use error::HeadError;
 pub use limits::Limits;
 pub use listener::{ListenError, Listener};
 pub use receiver::Receiver;
-pub use reply::Reply;
+pub use reply::{Claim, Reply};
 pub use request::{Request, Target};
-pub use response::{Body, Response};
+pub use response::{Body, Notes, Response};
 pub use stop::Stop;
 
 /// Answers a request, now or later and on whichever thread; called on the pool. A panic in it is answered 500.
@@ -76,14 +80,16 @@ pub struct Handlers {
     pub dresser: Arc<Dresser>,
     /// Where `queued` runs.
     pub threads: Arc<ThreadPool>,
+    /// Grows every second at least, as long as the loop lives.
+    pub pulse: Arc<AtomicU64>,
 }
 
 /// Serves until `stop` is asked for; then takes no more connections, lets running requests finish, `stop_timeout` at
-/// most, and returns. An answer given after the stop ends its connection.
+/// most, and returns. An answer given after the stop ends its connection. New `limits` count from when they are set.
 ///
 /// # Errors
 /// If the pool or the loop cannot be started. Whatever fails later is logged, and the loop goes on.
-pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: Handlers) -> io::Result<()> {
+pub fn serve(listeners: Vec<Listener>, limits: &Arc<Live<Limits>>, stop: &Stop, handlers: Handlers) -> io::Result<()> {
     door::Door::new(listeners, limits, stop, handlers)?.run();
     Ok(())
 }

@@ -11,7 +11,7 @@ use rayon::ThreadPool;
 
 use super::limits::Limits;
 use super::receiver::Receiver;
-use super::reply::{Outcome, Reply, internal_error};
+use super::reply::{Claim, Outcome, Reply, internal_error};
 use super::request::Request;
 use super::response::Response;
 use super::{Dresser, Handler, InstantHandler};
@@ -26,18 +26,6 @@ pub(super) struct Pool {
     /// Bodies that are being received.
     n_receiving: Arc<AtomicUsize>,
     max_receiving: usize,
-}
-
-/// A request in the queue. Whoever is first to claim it decides what becomes of it: the thread that begins with it, or
-/// the connection that has waited too long.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Claim(Arc<AtomicBool>);
-
-impl Claim {
-    /// True for the first who asks.
-    pub(super) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::SeqCst)
-    }
 }
 
 impl Pool {
@@ -64,13 +52,13 @@ impl Pool {
         let claim = Claim::default();
         let worker_claim = claim.clone();
         self.threads.spawn_fifo(move || {
-            if !worker_claim.take() {
+            if worker_claim.is_taken() {
                 return;
             }
             let id = request.id;
             let reply_share = Arc::clone(&share);
             // Room is made before the client knows, so that its next request finds it.
-            let reply = Reply::new(move |outcome| {
+            let reply = Reply::new(&worker_claim, move |outcome| {
                 reply_share.give_back();
                 deliver(outcome);
             });
@@ -79,6 +67,22 @@ impl Pool {
             share.give_back();
         });
         Some(claim)
+    }
+
+    /// Others from now on.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.max_load = limits.max_requests.max(1);
+        self.max_receiving = limits.max_uploads.max(1);
+    }
+
+    /// Requests that a handler has or that wait for one.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Bodies that are being received.
+    pub(super) fn n_receiving(&self) -> usize {
+        self.n_receiving.load(Ordering::Relaxed)
     }
 
     /// A place among the bodies that are being received; `None` if all are taken.
@@ -90,13 +94,13 @@ impl Pool {
     /// then.
     pub(super) fn hand_over(
         &self,
-        id: u64,
+        (id, claim): (u64, &Claim),
         mut receiver: Box<dyn Receiver>,
         (piece, is_last): (Vec<u8>, bool),
         deliver: impl FnOnce(Outcome) + Send + 'static,
     ) {
         // A panic in it answers 500, by what it drops.
-        let reply = Reply::new(deliver);
+        let reply = Reply::new(claim, deliver);
         self.threads.spawn_fifo(move || {
             contain(id, || match receiver.take(piece) {
                 ControlFlow::Break(response) => reply.send(response),

@@ -11,6 +11,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::metrics::{CacheResult, Route, StageTimes};
+
 /// The bytes of an answer, shared: a clone copies none of them.
 #[derive(Clone, Debug)]
 pub struct Body(Bytes);
@@ -97,13 +99,26 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Not sent to HEAD, 204 and 304.
     pub body: Body,
+    /// What is told of it elsewhere.
+    pub notes: Notes,
+}
+
+/// What the log and the metrics tell of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notes {
+    /// What was asked for.
+    pub route: Route,
+    /// What the cache had to do with it.
+    pub cache: CacheResult,
+    /// How long its stages took.
+    pub times: StageTimes,
 }
 
 impl Response {
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Body::from("") }
+        Self { status, headers: HeaderMap::new(), body: Body::from(""), notes: Notes::default() }
     }
 
     /// An answer of 503 that asks the client to come back in a second.
@@ -126,7 +141,8 @@ impl Response {
     /// If `content_type` is no header value.
     #[must_use]
     pub fn bytes(content_type: &'static str, body: impl Into<Body>) -> Self {
-        let response = Self { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() };
+        let mut response = Self::empty(StatusCode::OK);
+        response.body = body.into();
         response.with(CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
@@ -134,6 +150,13 @@ impl Response {
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.headers.insert(name, value.into());
+        self
+    }
+
+    /// The same answer, and what is told of it.
+    #[must_use]
+    pub(super) fn noting(mut self, cache: CacheResult, times: StageTimes) -> Self {
+        self.notes = Notes { cache, times, ..self.notes };
         self
     }
 

@@ -8,6 +8,7 @@ use super::answers::Answers;
 use super::limits::Limits;
 use super::pool::Pool;
 use super::unsent::Unsent;
+use crate::service::Live;
 
 /// Bytes asked for by one read; also what the buffer of a connection may hold beyond one head.
 pub(super) const READ_BYTES: usize = 16 * 1024;
@@ -18,7 +19,10 @@ pub(super) const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What all connections share.
 pub(super) struct Shared {
-    pub(super) limits: Limits,
+    pub(super) limits: Arc<Limits>,
+    /// Where new ones come from, and which of them these are.
+    pub(super) live: Arc<Live<Limits>>,
+    pub(super) version: u64,
     pub(super) pool: Pool,
     pub(super) handlers: Handlers,
     pub(super) answers: Arc<Answers>,
@@ -32,6 +36,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Goes on by new bounds, if there are some.
+    pub(super) fn take_new_limits(&mut self) -> bool {
+        let version = self.live.version();
+        let are_new = version != self.version;
+        if are_new {
+            self.version = version;
+            self.limits = self.live.get();
+            self.pool.set_limits(&self.limits);
+        }
+        are_new
+    }
+
     /// The point in time that is `timeout` from now.
     pub(super) fn after(&self, timeout: Duration) -> Instant {
         self.now.checked_add(timeout).unwrap_or_else(|| self.now + FAR)

@@ -24,11 +24,12 @@ use super::limits::Limits;
 use super::listener::Listener;
 use super::pool::{Pool, answer_at_once, dress, overloaded};
 use super::receiver::{BodyError, Receiver};
-use super::reply::{Outcome, Reply};
+use super::reply::{Claim, Outcome, Reply};
 use super::request::{Request, Target};
 use super::response::{Body, Response, belongs_to_connection, seal};
 use super::stop::Stop;
 use super::{Handlers, log};
+use crate::service::Live;
 
 /// How often a loop without requests looks for the stop.
 const ROUND: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// What the loops share.
 struct Shared {
-    limits: Limits,
+    limits: Arc<Limits>,
     handlers: Handlers,
     pool: Pool,
     last_request_id: AtomicU64,
@@ -49,11 +50,12 @@ struct Shared {
 ///
 /// # Errors
 /// If a listener cannot be handed over.
-pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: Handlers) -> io::Result<()> {
+pub fn serve(listeners: Vec<Listener>, limits: &Arc<Live<Limits>>, stop: &Stop, handlers: Handlers) -> io::Result<()> {
     tracing::warn!("serving with tiny_http: no time-outs and no limit of connections; for use behind nginx only");
+    let limits = limits.get();
     let shared = Arc::new(Shared {
-        limits: limits.clone(),
-        pool: Pool::new(&handlers.threads, limits),
+        pool: Pool::new(&handlers.threads, &limits),
+        limits: Arc::clone(&limits),
         handlers,
         last_request_id: AtomicU64::new(0),
         n_running: AtomicUsize::new(0),
@@ -78,6 +80,7 @@ pub fn serve(listeners: Vec<Listener>, limits: &Limits, stop: &Stop, handlers: H
 
 fn accept(server: &Server, shared: &Arc<Shared>, stop: &Stop) {
     while !stop.is_requested() {
+        shared.handlers.pulse.fetch_add(1, Ordering::Relaxed);
         match server.recv_timeout(ROUND) {
             Ok(Some(request)) => take(shared, request),
             Ok(None) => {}
@@ -125,7 +128,8 @@ fn go_on(shared: Arc<Shared>, mut client: tiny_http::Request, request: Arc<Reque
         Outcome::Answer(response) => send(&shared, client, &request, response, start),
         Outcome::Receive(receiver) => match receive(&mut client, receiver, shared.limits.max_body_bytes) {
             ControlFlow::Continue(receiver) => {
-                receiver.end(Reply::new(move |outcome| go_on(shared, client, request, outcome, start)));
+                receiver
+                    .end(Reply::new(&Claim::default(), move |outcome| go_on(shared, client, request, outcome, start)));
             }
             ControlFlow::Break(response) => send(&shared, client, &request, response, start),
         },
@@ -187,9 +191,9 @@ fn read(client: &tiny_http::Request, id: u64, limits: &Limits) -> Result<Request
 
 fn send(shared: &Shared, client: tiny_http::Request, request: &Request, response: Response, start: Instant) {
     let response = dress(&*shared.handlers.dresser, request, response);
-    if shared.limits.access_log {
-        log::answered(request, response.status, response.body.len(), start);
-    }
+    let Response { status, notes, .. } = response;
+    let answered = log::Answered { status, n_bytes: response.body.len(), notes, start };
+    log::answered(request, &answered, shared.limits.access_log);
     if let Err(error) = client.respond(in_their_words(response)) {
         log::unsent(request.id, &error);
     }
@@ -198,9 +202,7 @@ fn send(shared: &Shared, client: tiny_http::Request, request: &Request, response
 
 /// Answers a head that no handler gets to see.
 fn refuse(shared: &Shared, client: tiny_http::Request, id: u64, error: HeadError) {
-    if shared.limits.access_log {
-        log::refused(id, None, error);
-    }
+    log::refused(id, None, error, shared.limits.access_log);
     let response = in_their_words(Response::text(error.status(), format!("{error}\n")));
     let announced = client.body_length().unwrap_or(0) as u64;
     if announced <= shared.limits.max_body_bytes {

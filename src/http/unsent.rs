@@ -51,6 +51,11 @@ impl Unsent {
         self.clients.remove(&held.number);
     }
 
+    /// What all of them take.
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
     /// Who has to go, if there is more than `max_bytes`.
     pub(super) fn next_to_go(&self, max_bytes: u64) -> Option<Token> {
         let first = self.clients.first_key_value().map(|(_, token)| *token);

@@ -9,6 +9,7 @@ pub mod kernels;
 mod orient;
 pub mod resize;
 pub mod stamp;
+mod watch;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::simd::Level;
 use stamp::Stamp;
 
 pub use codec::{DecodeError, Limits, Wanted, probe};
+use watch::Watched;
+pub use watch::{Part, Watch, unwatched};
 
 /// A finished answer.
 #[derive(Clone, Debug)]
@@ -38,13 +41,14 @@ pub fn run<E: From<DecodeError>>(
     plan: &Plan,
     stamp: impl FnMut(usize) -> Result<Arc<Stamp>, E>,
 ) -> Result<Encoded, E> {
-    let image = resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan)?;
-    finished(level, image, plan, stamp)
+    let image = resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan, &mut unwatched)?;
+    finished(level, image, plan, stamp, &mut unwatched)
 }
 
 /// Runs several plans on the source that they were made for, which is decoded once for all that want it at the same scale:
 /// an answer has the same bytes, whatever others are made with it. `stamp` gives what is drawn, by the
-/// numbers of plan and stamp; `give` gets each answer when it is done, with the number of its plan.
+/// numbers of plan and stamp; `give` gets each answer when it is done, with the number of its plan; `watch` is told what
+/// is done, but that `give` and `stamp` are called.
 /// # Errors
 /// If the source cannot be decoded.
 pub fn run_all<E>(
@@ -53,6 +57,7 @@ pub fn run_all<E>(
     plans: &[Plan],
     mut stamp: impl FnMut(usize, usize) -> Result<Arc<Stamp>, E>,
     mut give: impl FnMut(usize, Result<Encoded, E>),
+    watch: &mut Watch,
 ) -> Result<(), DecodeError> {
     let mut left: Vec<usize> = (0..plans.len()).collect();
     while let Some(&first) = left.first() {
@@ -64,17 +69,19 @@ pub fn run_all<E>(
         let (alike, others): (Vec<usize>, Vec<usize>) = left.into_iter().partition(is_alike);
         left = others;
         let region = alike.iter().fold(needs.region, |region, &number| region.around(plans[number].crop));
+        watch(Part::Decode);
         let shared = match alike.len() {
             1 => None,
             _ => codec::Shared::decode(level, source, &Wanted { region, ..needs })?,
         };
         for number in alike {
             let plan = &plans[number];
+            watch(Part::Decode);
             let image = match &shared {
-                Some(shared) => resized(level, &mut shared.again(), plan)?,
-                None => resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan)?,
+                Some(shared) => resized(level, &mut shared.again(), plan, watch)?,
+                None => resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan, watch)?,
             };
-            give(number, finished(level, image, plan, |index| stamp(number, index)));
+            give(number, finished(level, image, plan, |index| stamp(number, index), watch));
         }
     }
     Ok(())
@@ -96,11 +103,11 @@ pub fn no_stamps(_: usize) -> Result<Arc<Stamp>, DecodeError> {
 /// # Errors
 /// If the source cannot be decoded.
 pub fn render(level: Level, source: &[u8], plan: &Plan) -> Result<Pixmap, DecodeError> {
-    let image = resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan)?;
+    let image = resized(level, &mut codec::decode(level, source, &wanted(plan))?, plan, &mut unwatched)?;
     Ok(filtered(level, image, plan))
 }
 
-fn resized(level: Level, decoded: &mut codec::Decoded, plan: &Plan) -> Result<Pixmap, DecodeError> {
+fn resized(level: Level, decoded: &mut codec::Decoded, plan: &Plan, watch: &mut Watch) -> Result<Pixmap, DecodeError> {
     let conversion = color::Conversion::new(decoded.profile.as_deref(), decoded.pixels.layout());
     let [x, y, width, height] = decoded.eighths.scaled(plan.crop);
     let frame = resize::Frame {
@@ -108,11 +115,19 @@ fn resized(level: Level, decoded: &mut codec::Decoded, plan: &Plan) -> Result<Pi
         rows: resize::Span { start: y, length: height },
         size: plan.resize,
     };
-    let mut image = resize::run(level, resize::Source::new(&mut decoded.pixels), &frame, &conversion);
+    watch(Part::Resize);
+    let mut image = match &mut decoded.pixels {
+        codec::Pixels::Rows(rows) => {
+            let mut rows = Watched { rows: &mut **rows, watch: &mut *watch };
+            resize::run(level, resize::Source::Rows(&mut rows), &frame, &conversion)
+        }
+        whole @ codec::Pixels::Whole(_) => resize::run(level, resize::Source::new(whole), &frame, &conversion),
+    };
     if plan.resize.is_some() {
         clear_transparent(&mut image);
     }
     // Also what lies below the region must not be damaged.
+    watch(Part::Decode);
     decoded.pixels.finish()?;
     Ok(image)
 }
@@ -140,12 +155,18 @@ fn finished<E>(
     image: Pixmap,
     plan: &Plan,
     mut stamp: impl FnMut(usize) -> Result<Arc<Stamp>, E>,
+    watch: &mut Watch,
 ) -> Result<Encoded, E> {
+    watch(Part::Resize);
     let mut image = filtered(level, image, plan);
+    if !plan.stamps.is_empty() {
+        watch(Part::Stamp);
+    }
     for (index, placement) in plan.stamps.iter().enumerate() {
         let stamp = stamp(index)?;
         image = stamp::prepare(image, &stamp);
         stamp::draw(level, &mut image, &stamp, placement);
     }
+    watch(Part::Encode);
     Ok(Encoded { format: plan.encode.format, bytes: codec::encode(level, &image, plan.encode) })
 }

@@ -10,7 +10,7 @@ use super::flights::Lead;
 use super::hot::{Hot, HotImage};
 use super::turns::Turn;
 use super::{Answer, Image, Made, Origin, now_us};
-use crate::store::cache::{Fill, Purge, Purges, VariantCache, file_name};
+use crate::store::cache::{CacheOptions, Fill, Purge, Purges, VariantCache, file_name};
 use crate::transform::{SourcePath, VariantId};
 
 /// Answers that were made before, if any are to be kept.
@@ -42,6 +42,16 @@ impl Cache {
     #[must_use]
     pub fn none() -> Self {
         Self { hot: None, disk: None, purged: RwLock::default() }
+    }
+
+    /// Other bounds from now on. What is not kept in memory now is not later.
+    pub fn set_limits(&self, options: CacheOptions, memory_bytes: u64) {
+        if let Some(hot) = &self.hot {
+            hot.set_capacity(memory_bytes);
+        }
+        if let Some(disk) = &self.disk {
+            disk.set_options(options);
+        }
     }
 
     /// Whether anything is kept at all.

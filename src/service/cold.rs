@@ -2,6 +2,7 @@
 //! it. Each step runs where it belongs: reading on the io threads, pixels on a pool with one thread per core. What
 //! waits in between holds neither a thread nor the source.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::{io, mem};
 
@@ -14,7 +15,8 @@ use super::flights::Flights;
 use super::gate::{Busy, Gate, GateLimits, Ticket};
 use super::turns::Turn;
 use super::{Answer, Gathered, Image, Made, MadeImage, MarkFiles, Origin, Service, ServiceError, StoreError};
-use crate::pipeline::{self, Encoded, codec};
+use crate::metrics::{Stage, StageTimes, Stopwatch, metrics};
+use crate::pipeline::{self, Encoded, Part, codec};
 use crate::plan::Plan;
 use crate::raster::Header;
 use crate::transform::{Task, VariantId};
@@ -47,8 +49,14 @@ impl Workshop {
         reading: GateLimits,
         drawing: GateLimits,
     ) -> Self {
-        let (reading, drawing) = (Gate::new(reading), Gate::new(drawing));
+        let (reading, drawing) = (Gate::new("sources", reading), Gate::new("pixels", drawing));
         Self { io, storing, pixels: Arc::new(pixels), reading, drawing, flights: Flights::new() }
+    }
+
+    /// Other bounds from now on, but for the numbers of places.
+    pub fn set_limits(&self, reading: GateLimits, drawing: GateLimits) {
+        self.reading.set_limits(reading);
+        self.drawing.set_limits(drawing);
     }
 
     /// Has a file of so many bytes read, once there is room for it; or `work` is told that there is none, wherever that
@@ -101,6 +109,7 @@ pub(super) struct Job {
     pub(super) wanted: Vec<Wanted>,
     /// Of the cache, when the work began.
     pub(super) generation: u64,
+    pub(super) watch: Stopwatch,
 }
 
 /// An answer, and who waits for it.
@@ -120,8 +129,14 @@ struct Prepared {
 }
 
 impl Job {
-    /// Begins; the requests that wait for the images are told of their end.
-    pub(super) fn start(self) {
+    /// Work on one source for all of these.
+    pub(super) fn new(service: &Arc<Service>, wanted: Vec<Wanted>, generation: u64) -> Self {
+        Self { service: Arc::clone(service), wanted, generation, watch: Stopwatch::default() }
+    }
+
+    /// Begins when its turn comes; the requests that wait for the images then are told of their end.
+    pub(super) fn start(mut self) {
+        self.watch.enter(Stage::Queue);
         let service = Arc::clone(&self.service);
         let source_bytes = self.wanted.first().map_or(0, |wanted| wanted.answer.version.size_bytes);
         let marks = self.wanted.iter().flat_map(|wanted| &wanted.answer.marks);
@@ -133,6 +148,13 @@ impl Job {
     }
 
     fn read(mut self, reading: Ticket) {
+        let n_wanted = self.wanted.len();
+        self.wanted.retain_mut(|wanted| wanted.lead.begin());
+        metrics().abandoned.inc_by((n_wanted - self.wanted.len()) as u64);
+        if self.wanted.is_empty() {
+            return;
+        }
+        self.watch.enter(Stage::Fetch);
         let source = match self.read_source() {
             Ok(source) => source,
             Err(error) => return self.fail(error),
@@ -143,6 +165,7 @@ impl Job {
         let Some(Prepared { plans, gathered, bytes }) = self.prepare(&source) else {
             return;
         };
+        self.watch.enter(Stage::Queue);
         let service = Arc::clone(&self.service);
         service.workshop.draw(bytes, move |entered| match entered {
             Err(Busy) => self.fail(ServiceError::Busy),
@@ -209,10 +232,12 @@ impl Job {
             Err(error) => return self.fail(error.into()),
         };
         let image = Image { format, bytes: Arc::new(source) };
+        let times = self.watch.take();
+        times.observe();
         for Wanted { answer, lead, .. } in mem::take(&mut self.wanted) {
             // For the disk it is there already.
             self.service.cache.remember(&answer, &image, self.generation);
-            lead.end(Ok(made(&answer, image.clone())));
+            lead.end(Ok(made(&answer, image.clone(), times)));
         }
     }
 
@@ -238,17 +263,22 @@ impl Job {
 
     fn draw(self, source: Vec<u8>, plans: &[Plan], mut gathered: Vec<Gathered>, tickets: (Ticket, Ticket)) {
         let (service, generation) = (self.service, self.generation);
+        let watch = RefCell::new(self.watch);
+        let mut watch_part = |part| watch.borrow_mut().enter(stage_of(part));
         let mut waiting: Vec<Option<Wanted>> = self.wanted.into_iter().map(Some).collect();
         let stamp = |number: usize, index: usize| service.stamps.make(service.level, &mut gathered[number], index);
-        let drawn = pipeline::run_all(service.level, &source, plans, stamp, |number, encoded| {
+        let give = |number: usize, encoded| {
+            let times = watch.borrow_mut().take();
+            times.observe();
             let Some(wanted) = waiting.get_mut(number).and_then(Option::take) else {
                 return;
             };
             match encoded {
-                Ok(encoded) => give(&service, wanted, encoded, generation),
+                Ok(encoded) => give(&service, wanted, (encoded, times), generation),
                 Err(error) => wanted.lead.end(Err(Arc::new(error))),
             }
-        });
+        };
+        let drawn = pipeline::run_all(service.level, &source, plans, stamp, give, &mut watch_part);
         drop((source, gathered, tickets));
         if let Err(error) = drawn {
             let error = Arc::new(ServiceError::from(error));
@@ -266,20 +296,29 @@ impl Job {
     }
 }
 
+fn stage_of(part: Part) -> Stage {
+    match part {
+        Part::Decode => Stage::Decode,
+        Part::Resize => Stage::Resize,
+        Part::Stamp => Stage::Stamp,
+        Part::Encode => Stage::Encode,
+    }
+}
+
 /// Tells who waits, and keeps the answer.
-fn give(service: &Service, wanted: Wanted, encoded: Encoded, generation: u64) {
+fn give(service: &Service, wanted: Wanted, (encoded, times): (Encoded, StageTimes), generation: u64) {
     let Wanted { answer, mut lead, turn } = wanted;
     let image = Image { format: encoded.format, bytes: Arc::new(encoded.bytes) };
     if !service.cache.keeps() {
-        return lead.end(Ok(made(&answer, image)));
+        return lead.end(Ok(made(&answer, image, times)));
     }
     // Who asks once the answer is told finds it in memory.
     let remembered = service.cache.remember(&answer, &image, generation);
-    lead.tell(Ok(made(&answer, image)));
+    lead.tell(Ok(made(&answer, image, times)));
     service.cache.write(remembered, (lead, turn));
 }
 
-fn made(answer: &Answer, image: Image) -> Arc<MadeImage> {
+fn made(answer: &Answer, image: Image, times: StageTimes) -> Arc<MadeImage> {
     let Answer { tag, modified, .. } = answer;
-    Arc::new(MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified })
+    Arc::new(MadeImage { image, origin: Origin::Made, tag: tag.clone(), modified: *modified, times })
 }

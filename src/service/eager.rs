@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cold::{Job, Wanted};
+use super::flights::lasting;
 use super::stamps::Mark;
 use super::turns::Turn;
-use super::{Answer, Made, MarkError, Service, ServiceError, State, StoreError, now_us};
+use super::{Answer, Live, Made, MarkError, Service, ServiceError, State, StoreError, now_us};
 use crate::index::Index;
 use crate::store::Found;
 use crate::transform::{SourcePath, Task, Transformation, VariantId};
@@ -121,14 +122,14 @@ impl EagerWorker {
     /// Works in a thread of its own, until the service ends.
     /// # Errors
     /// If there is no thread to be had.
-    pub fn start(mut self, service: &Arc<Service>) -> std::io::Result<()> {
+    pub fn start(mut self, service: &Arc<Live<Service>>) -> std::io::Result<()> {
         let service = Arc::downgrade(service);
         thread::Builder::new().name("eager".to_owned()).spawn(move || while self.turn(&service) {})?;
         Ok(())
     }
 
     /// Waits for something to do, and does it. False at the end.
-    fn turn(&mut self, service: &Weak<Service>) -> bool {
+    fn turn(&mut self, service: &Weak<Live<Service>>) -> bool {
         let is_settling = self.running.values().any(|running| running.told.is_some());
         match self.events.recv_timeout(if is_settling { SETTLE_INTERVAL } else { INTERVAL }) {
             Ok(event) => self.note(event),
@@ -138,7 +139,7 @@ impl EagerWorker {
         while let Ok(event) = self.events.try_recv() {
             self.note(event);
         }
-        let Some(service) = service.upgrade() else {
+        let Some(service) = service.upgrade().map(|service| service.get()) else {
             return false;
         };
         self.end_jobs(&service);
@@ -204,13 +205,13 @@ impl EagerWorker {
             let (id, tally, events) = (answer.id, Arc::clone(&tally), self.told.clone());
             let waiter = move |made: Made, _| tally.count(id, &made, &events);
             let interrupted = Err(Arc::new(ServiceError::Interrupted));
-            let lead = service.workshop.flights.join((id, generation), interrupted, waiter)?;
+            let lead = service.workshop.flights.join((id, generation), interrupted, (waiter, lasting()))?;
             Some(Wanted { turn: Turn::free(), answer, lead })
         });
         let wanted: Vec<Wanted> = wanted.collect();
         // All of it may be under way for others already.
         if !wanted.is_empty() {
-            Job { service: Arc::clone(service), wanted, generation }.start();
+            Job::new(service, wanted, generation).start();
         }
     }
 

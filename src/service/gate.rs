@@ -5,6 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::IntGauge;
+
+use crate::metrics::{count_shed, metrics};
+
 /// What may be inside of an admission at once, and what may wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct GateLimits {
@@ -21,12 +25,21 @@ pub struct GateLimits {
 /// A bounded number of places with a bounded sum of bytes, and a queue in front.
 #[derive(Debug)]
 pub(super) struct Gate {
-    limits: GateLimits,
     state: Mutex<State>,
+    gauges: Gauges,
 }
 
-#[derive(Debug, Default)]
+/// What `/metrics` shows of it.
+#[derive(Debug)]
+struct Gauges {
+    inside: IntGauge,
+    bytes: IntGauge,
+    waiting: IntGauge,
+}
+
+#[derive(Debug)]
 struct State {
+    limits: GateLimits,
     n_inside: usize,
     bytes_inside: u64,
     queue: VecDeque<Waiting>,
@@ -53,34 +66,52 @@ pub(super) struct Ticket {
 }
 
 impl Gate {
-    pub(super) fn new(limits: GateLimits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default() })
+    /// A gate in front of what `kind` names in `/metrics`.
+    pub(super) fn new(kind: &'static str, limits: GateLimits) -> Arc<Self> {
+        let gauge = |gauges: &prometheus::IntGaugeVec| gauges.with_label_values(&[kind]);
+        let metrics = metrics();
+        let gauges = Gauges {
+            inside: gauge(&metrics.in_flight),
+            bytes: gauge(&metrics.in_flight_bytes),
+            waiting: gauge(&metrics.queued),
+        };
+        let state = State { limits, n_inside: 0, bytes_inside: 0, queue: VecDeque::new() };
+        Arc::new(Self { state: Mutex::new(state), gauges })
+    }
+
+    /// Others from now on, but for the number of places, which is that of the threads behind. Who is inside stays, who waits
+    /// goes on waiting.
+    pub(super) fn set_limits(self: &Arc<Self>, limits: GateLimits) {
+        let mut state = self.lock();
+        state.limits = GateLimits { places: state.limits.places, ..limits };
+        let told = self.next(&mut state);
+        drop(state);
+        tell(told);
     }
 
     /// Calls `go` as soon as there is room, possibly at once and possibly on the thread of another who leaves; so `go`
     /// must be short.
     pub(super) fn enter(self: &Arc<Self>, bytes: u64, go: impl FnOnce(Result<Ticket, Busy>) + Send + 'static) {
-        let bytes = bytes.min(self.limits.bytes);
         let mut state = self.lock();
-        if state.queue.is_empty() && self.has_room(&state, bytes) {
+        if state.queue.is_empty() && state.has_room(bytes) {
             let ticket = self.let_in(&mut state, bytes);
             drop(state);
             return go(Ok(ticket));
         }
-        if state.queue.len() >= self.limits.queue {
+        if state.queue.len() >= state.limits.queue {
             drop(state);
+            count_shed("max-queue");
             return go(Err(Busy));
         }
         state.queue.push_back(Waiting { bytes, since: Instant::now(), go: Box::new(go) });
-    }
-
-    fn has_room(&self, state: &State, bytes: u64) -> bool {
-        state.n_inside < self.limits.places && state.bytes_inside + bytes <= self.limits.bytes
+        self.show(&state);
     }
 
     fn let_in(self: &Arc<Self>, state: &mut State, bytes: u64) -> Ticket {
+        let bytes = bytes.min(state.limits.bytes);
         state.n_inside += 1;
         state.bytes_inside += bytes;
+        self.show(state);
         Ticket { gate: Arc::clone(self), bytes }
     }
 
@@ -88,21 +119,45 @@ impl Gate {
     fn next(self: &Arc<Self>, state: &mut State) -> Vec<(Box<Go>, Result<Ticket, Busy>)> {
         let mut told = Vec::new();
         while let Some(first) = state.queue.front() {
-            let is_late = first.since.elapsed() > self.limits.max_wait;
-            if !is_late && !self.has_room(state, first.bytes) {
+            let is_late = first.since.elapsed() > state.limits.max_wait;
+            if !is_late && !state.has_room(first.bytes) {
                 break;
             }
             let Some(first) = state.queue.pop_front() else {
                 break;
             };
+            if is_late {
+                count_shed("queue-timeout");
+            }
             told.push((first.go, if is_late { Err(Busy) } else { Ok(self.let_in(state, first.bytes)) }));
         }
+        self.show(state);
         told
+    }
+
+    fn show(&self, state: &State) {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.gauges.inside.set(number(state.n_inside));
+        self.gauges.waiting.set(number(state.queue.len()));
+        self.gauges.bytes.set(i64::try_from(state.bytes_inside).unwrap_or(i64::MAX));
     }
 
     /// The state is right even if a holder of the lock has panicked: no change of it can stop half-way.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What needs more than all of the room goes in alone.
+    fn has_room(&self, bytes: u64) -> bool {
+        self.n_inside == 0 || self.n_inside < self.limits.places && self.bytes_inside + bytes <= self.limits.bytes
+    }
+}
+
+fn tell(told: Vec<(Box<Go>, Result<Ticket, Busy>)>) {
+    for (go, result) in told {
+        go(result);
     }
 }
 
@@ -113,9 +168,7 @@ impl Drop for Ticket {
         state.bytes_inside -= self.bytes;
         let told = self.gate.next(&mut state);
         drop(state);
-        for (go, result) in told {
-            go(result);
-        }
+        tell(told);
     }
 }
 
@@ -135,7 +188,7 @@ mod tests {
     const PATIENT: Duration = Duration::from_secs(60);
 
     fn gate(places: usize, bytes: u64, queue: usize, max_wait: Duration) -> Arc<Gate> {
-        Gate::new(GateLimits { places, bytes, queue, max_wait })
+        Gate::new("test", GateLimits { places, bytes, queue, max_wait })
     }
 
     fn enter(gate: &Arc<Gate>, bytes: u64) -> Receiver<Result<Ticket, Busy>> {

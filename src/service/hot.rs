@@ -8,6 +8,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::Image;
+use crate::metrics::metrics;
 use crate::transform::VariantId;
 
 /// What an answer takes beside its bytes: key, counts, a place in the table.
@@ -61,6 +62,11 @@ impl Hot {
         Self { images: bounded(bytes, USUAL_BYTES, Weight) }
     }
 
+    /// Another room from now on.
+    pub(super) fn set_capacity(&self, bytes: u64) {
+        self.images.set_capacity(bytes);
+    }
+
     pub(super) fn get(&self, id: &VariantId) -> Option<Arc<HotImage>> {
         self.images.get(id)
     }
@@ -69,6 +75,7 @@ impl Hot {
         let is_on_disk = AtomicBool::new(is_on_disk);
         let hot = Arc::new(HotImage { image, generation: AtomicU64::new(generation), is_on_disk });
         self.images.insert(id, Arc::clone(&hot));
+        metrics().cache_memory_bytes.set(i64::try_from(self.images.weight()).unwrap_or(i64::MAX));
         hot
     }
 

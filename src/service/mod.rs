@@ -11,6 +11,7 @@ mod error;
 mod flights;
 mod gate;
 mod hot;
+mod live;
 mod ready;
 mod stamps;
 mod storing;
@@ -19,11 +20,13 @@ mod upload;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus::IntCounter;
 
 use crate::access::{Access, ApiKey, Permission};
 use crate::config;
+use crate::metrics::{Stage, StageTimes, Stopwatch, metrics};
 use crate::pipeline::Limits;
 use crate::plan::Jpeg;
 use crate::raster::Format;
@@ -41,24 +44,27 @@ pub use cache::Cache;
 pub use cold::{Workshop, threads};
 pub use eager::{Eager, EagerWorker};
 pub use error::{AccessError, DecodeError, MarkError, ServiceError, StoreError, chain};
+pub use flights::Wish;
 pub use gate::GateLimits;
+pub use live::Live;
 pub use ready::Readiness;
 pub use stamps::{Gathered, MarkFiles, Stamps};
 pub use storing::Storing;
 pub use turns::Turns;
 pub use upload::{Upload, UploadError, Uploaded};
 
-/// Everything that answers are made with; shared by all requests.
-#[derive(Debug)]
+/// Everything that answers are made with; shared by all requests. Another configuration makes another one, which shares
+/// with the first what holds memory, threads, files and connections.
+#[derive(Clone, Debug)]
 pub struct Service {
     /// Who may do what.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// What may be asked for.
     pub catalog: Catalog,
     /// Where sources are.
     pub storage: Arc<dyn Storage>,
     /// Watermarks and texts.
-    pub stamps: Stamps,
+    pub stamps: Arc<Stamps>,
     /// Which instructions pixels are worked on with.
     pub level: Level,
     /// What a source may cost.
@@ -68,28 +74,28 @@ pub struct Service {
     /// Seconds that clients may keep an answer.
     pub max_age_s: u32,
     /// What was made before.
-    pub cache: Cache,
+    pub cache: Arc<Cache>,
     /// Where images are made.
-    pub workshop: Workshop,
+    pub workshop: Arc<Workshop>,
     /// What an upload may be.
     pub upload: config::Upload,
     /// Who makes an image, where several servers could.
-    pub turns: Turns,
+    pub turns: Arc<Turns>,
     /// Uploads on their way into the storage.
-    pub storing: Storing,
+    pub storing: Arc<Storing>,
     /// What is made of uploads without being asked for.
-    pub eager: Eager,
+    pub eager: Arc<Eager>,
     /// Where answers came from.
-    pub counts: Counts,
+    pub counts: Arc<Counts>,
 }
 
 /// How many images came from where.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counts {
-    memory: AtomicU64,
-    disk: AtomicU64,
-    made: AtomicU64,
-    coalesced: AtomicU64,
+    memory: IntCounter,
+    disk: IntCounter,
+    made: IntCounter,
+    coalesced: IntCounter,
 }
 
 /// A request for an image, all parts of it valid.
@@ -162,6 +168,8 @@ pub struct MadeImage {
     pub tag: String,
     /// As [`Answer::modified`].
     pub modified: SystemTime,
+    /// How long that took.
+    pub times: StageTimes,
 }
 
 /// What all who wait for one image are told.
@@ -201,7 +209,7 @@ pub fn find_image_at_once(service: &Service, request: &ImageRequest) -> Option<A
 #[must_use]
 pub fn hot_image(service: &Service, answer: &Answer) -> Option<Image> {
     let hot = service.cache.at_once(&answer.id)?;
-    service.counts.memory.fetch_add(1, Ordering::Relaxed);
+    service.counts.memory.inc();
     Some(hot.image.clone())
 }
 
@@ -209,7 +217,7 @@ pub fn hot_image(service: &Service, answer: &Answer) -> Option<Image> {
 #[must_use]
 pub fn place_at_once(service: &Service, answer: &Answer) -> Option<String> {
     let place = service.cache.locate_at_once(&answer.id)?;
-    service.counts.disk.fetch_add(1, Ordering::Relaxed);
+    service.counts.disk.inc();
     Some(place)
 }
 
@@ -217,14 +225,16 @@ pub fn place_at_once(service: &Service, answer: &Answer) -> Option<String> {
 #[must_use]
 pub fn place(service: &Service, answer: &Answer) -> Option<String> {
     let place = service.cache.locate(answer)?;
-    service.counts.disk.fetch_add(1, Ordering::Relaxed);
+    service.counts.disk.inc();
     Some(place)
 }
 
-/// Brings an image to `deliver`, from the cache or made: now, or from another thread when it is done.
+/// Brings an image to `deliver`, from the cache or made: now, or from another thread when it is done. If it has to be made,
+/// `wish` is asked when its turn has come.
 pub fn get_image(
     service: &Arc<Service>,
     answer: Answer,
+    wish: Wish,
     deliver: impl FnOnce(Result<Arc<MadeImage>, Arc<ServiceError>>, Origin) + Send + 'static,
 ) {
     let generation = service.cache.generation();
@@ -245,11 +255,15 @@ pub fn get_image(
     // Those who come after a purge do not wait for what was begun before it.
     let key = (answer.id, generation);
     let interrupted = Err(Arc::new(ServiceError::Interrupted));
-    let Some(lead) = service.workshop.flights.join(key, interrupted, waiter) else {
+    let Some(lead) = service.workshop.flights.join(key, interrupted, (waiter, wish)) else {
         return;
     };
+    let mut watch = Stopwatch::default();
+    watch.enter(Stage::Fetch);
     if let Some(found) = service.cache.get(&answer, generation) {
-        return end(lead, answer, found);
+        let times = watch.take();
+        times.observe();
+        return end(lead, answer, found, times);
     }
     if matches!(answer.task, Task::Original) || !service.cache.keeps() {
         // It is in the storage already, for all servers; or others could not find what this one makes.
@@ -272,18 +286,18 @@ fn make_unless_made(service: &Arc<Service>, wanted: Wanted, generation: u64) {
     let Wanted { answer, turn, .. } = &wanted;
     let is_made = turn.is_claimed() && service.cache.is_on_disk(&answer.id);
     match if is_made { service.cache.get(answer, generation) } else { None } {
-        Some(found) => end(wanted.lead, wanted.answer, found),
+        Some(found) => end(wanted.lead, wanted.answer, found, StageTimes::default()),
         None => make(service, wanted, generation),
     }
 }
 
-fn end(lead: MakeLead, answer: Answer, (image, origin): (Image, Origin)) {
+fn end(lead: MakeLead, answer: Answer, (image, origin): (Image, Origin), times: StageTimes) {
     let Answer { tag, modified, .. } = answer;
-    lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified })));
+    lead.end(Ok(Arc::new(MadeImage { image, origin, tag, modified, times })));
 }
 
 fn make(service: &Arc<Service>, wanted: Wanted, generation: u64) {
-    Job { service: Arc::clone(service), wanted: vec![wanted], generation }.start();
+    Job::new(service, vec![wanted], generation).start();
 }
 
 impl Service {
@@ -341,6 +355,18 @@ impl Answer {
     }
 }
 
+impl Default for Counts {
+    fn default() -> Self {
+        let counter = |origin| metrics().images.with_label_values(&[origin]);
+        Self {
+            memory: counter("memory"),
+            disk: counter("disk"),
+            made: counter("made"),
+            coalesced: counter("coalesced"),
+        }
+    }
+}
+
 impl Counts {
     fn count(&self, origin: Origin) {
         let counter = match origin {
@@ -349,15 +375,14 @@ impl Counts {
             Origin::Made => &self.made,
             Origin::Coalesced => &self.coalesced,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.inc();
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (memory, disk, made) = (get(&self.memory), get(&self.disk), get(&self.made));
-        write!(f, "{made} made, {} shared, {disk} from disk, {memory} from memory", get(&self.coalesced))
+        let (memory, disk, made) = (self.memory.get(), self.disk.get(), self.made.get());
+        write!(f, "{made} made, {} shared, {disk} from disk, {memory} from memory", self.coalesced.get())
     }
 }
 

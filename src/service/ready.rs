@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use super::Service;
+use super::{Live, Service};
+use crate::metrics::metrics;
 
 /// How often the rooms are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -22,8 +23,8 @@ impl Readiness {
     /// Looks once, and then every second as long as the service lives.
     /// # Errors
     /// If there is no thread to be had.
-    pub fn watch(service: &Arc<Service>) -> io::Result<Arc<Self>> {
-        let readiness = Arc::new(Self { last: Mutex::new((Instant::now(), check(service))) });
+    pub fn watch(service: &Arc<Live<Service>>) -> io::Result<Arc<Self>> {
+        let readiness = Arc::new(Self { last: Mutex::new((Instant::now(), check(&service.get()))) });
         let (watched, told) = (Arc::downgrade(service), Arc::downgrade(&readiness));
         thread::Builder::new().name("ready".to_owned()).spawn(move || watch(&watched, &told))?;
         Ok(readiness)
@@ -41,13 +42,13 @@ impl Readiness {
     }
 }
 
-fn watch(service: &Weak<Service>, readiness: &Weak<Readiness>) {
+fn watch(service: &Weak<Live<Service>>, readiness: &Weak<Readiness>) {
     loop {
         thread::park_timeout(INTERVAL);
         let (Some(service), Some(readiness)) = (service.upgrade(), readiness.upgrade()) else {
             return;
         };
-        let result = check(&service);
+        let result = check(&service.get());
         let mut last = readiness.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Err(reason), Ok(())) = (&result, &last.1) {
             tracing::error!("not ready: {reason}");
@@ -60,6 +61,11 @@ fn watch(service: &Weak<Service>, readiness: &Weak<Readiness>) {
 }
 
 fn check(service: &Service) -> Result<(), String> {
-    service.storage.check().map_err(|error| format!("storage: {}", super::chain(&error)))?;
-    service.access.check().map_err(|error| format!("index: {}", super::chain(&error)))
+    let storage = service.storage.check().map_err(|error| format!("storage: {}", super::chain(&error)));
+    let index = service.access.check().map_err(|error| format!("index: {}", super::chain(&error)));
+    let metrics = metrics();
+    metrics.storage_up.set(storage.is_ok().into());
+    metrics.index_up.set(index.is_ok().into());
+    metrics.ready.set((storage.is_ok() && index.is_ok()).into());
+    storage.and(index)
 }

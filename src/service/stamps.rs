@@ -163,6 +163,11 @@ impl Stamps {
         Self { made, headers: Cache::new(MAX_HEADERS), outlines: Mutex::default() }
     }
 
+    /// Another room from now on.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.made.set_capacity(bytes);
+    }
+
     /// Looks for the watermarks of a transformation.
     /// # Errors
     /// If one of them is not there, or the storage fails.

@@ -9,9 +9,10 @@ use ring::digest::{Context, SHA256};
 
 use super::gate::{Busy, Ticket};
 use super::storing::One;
-use super::{DecodeError, Service, ServiceError, StoreError};
+use super::{DecodeError, Service, ServiceError, StoreError, Wish};
 use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError, random_digits};
 use crate::index::KeyRecord;
+use crate::metrics::{Stage, StageTimes, Stopwatch};
 use crate::pipeline::{Limits, codec};
 use crate::raster::{Format, Header};
 use crate::store::Incoming;
@@ -108,26 +109,32 @@ impl Upload {
     }
 
     /// Proves the file to be an image, and stores it; `deliver` is told its path when it is stored, or when it is sound
-    /// if uploads are asynchronous.
-    pub fn finish(self, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+    /// if uploads are asynchronous. If `wish` says no when its turn has come, nothing is done and nobody is told.
+    pub fn finish(self, wish: Wish, deliver: impl FnOnce(Uploaded, StageTimes) + Send + 'static) {
         let service = Arc::clone(&self.service);
+        let mut watch = Stopwatch::default();
+        watch.enter(Stage::Queue);
         service.workshop.read(self.file.n_bytes(), move |entered| match entered {
-            Err(Busy) => deliver(Err(ServiceError::Busy)),
-            Ok(reading) => self.read(reading, deliver),
+            Err(Busy) => deliver(Err(ServiceError::Busy), watch.take()),
+            Ok(reading) if wish() => self.read(reading, watch, deliver),
+            Ok(_) => {}
         });
     }
 
-    fn read(self, reading: Ticket, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+    fn read(self, reading: Ticket, mut watch: Stopwatch, deliver: impl FnOnce(Uploaded, StageTimes) + Send + 'static) {
+        watch.enter(Stage::Fetch);
         let probed = self.file.read().map_err(ServiceError::from).and_then(|content| {
             let header = probe(&content, &self.service)?;
             Ok((content, header))
         });
         let (content, header) = match probed {
             Ok(probed) => probed,
-            Err(error) => return deliver(Err(error)),
+            Err(error) => return deliver(Err(error), watch.take()),
         };
+        watch.enter(Stage::Queue);
         let service = Arc::clone(&self.service);
         service.workshop.draw(header.streamed_bytes, move |entered| {
+            watch.enter(Stage::Decode);
             let decoded = match &entered {
                 Err(Busy) => Err(ServiceError::Busy),
                 Ok(_) => codec::check(self.service.level, &content).map_err(ServiceError::from),
@@ -135,16 +142,16 @@ impl Upload {
             drop(content);
             drop((reading, entered));
             match decoded {
-                Err(error) => deliver(Err(error)),
-                Ok(()) => self.store(header.format, deliver),
+                Err(error) => deliver(Err(error), watch.take()),
+                Ok(()) => self.store(header.format, watch, deliver),
             }
         });
     }
 
-    fn store(self, format: Format, deliver: impl FnOnce(Uploaded) + Send + 'static) {
+    fn store(self, format: Format, mut watch: Stopwatch, deliver: impl FnOnce(Uploaded, StageTimes) + Send + 'static) {
         let path = match new_path(format) {
             Ok(path) => path,
-            Err(error) => return deliver(Err(error)),
+            Err(error) => return deliver(Err(error), watch.take()),
         };
         let service = Arc::clone(&self.service);
         // Whoever ends the server waits for those that are being stored.
@@ -153,14 +160,16 @@ impl Upload {
         threads.spawn_fifo(move || {
             // Where it cannot be stored now, or many wait already, it is not answered before it is.
             if service.upload.is_async && storing.is_one_of_few() && service.storage.check().is_ok() {
-                deliver(Ok(path.clone()));
+                deliver(Ok(path.clone()), watch.take());
                 return self.store_answered(path, format, storing);
             }
+            watch.enter(Stage::Store);
             let stored = self.file.store(&path, format);
+            watch.stop();
             if stored.is_ok() {
                 service.make_eagerly(&path);
             }
-            deliver(stored.map(|()| path).map_err(ServiceError::from));
+            deliver(stored.map(|()| path).map_err(ServiceError::from), watch.take());
             drop(storing);
         });
     }

@@ -3,22 +3,36 @@
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms that it may name beside itself.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     (
         "cli",
-        &["config", "http", "service", "access", "transform", "plan", "pipeline", "store", "index", "raster", "simd"],
+        &[
+            "config",
+            "http",
+            "service",
+            "access",
+            "transform",
+            "plan",
+            "pipeline",
+            "store",
+            "index",
+            "raster",
+            "simd",
+            "metrics",
+        ],
     ),
-    ("http", &["service", "access", "transform", "raster"]),
-    ("service", &["config", "access", "transform", "plan", "pipeline", "store", "index", "raster", "simd"]),
+    ("http", &["service", "access", "transform", "raster", "metrics"]),
+    ("service", &["config", "access", "transform", "plan", "pipeline", "store", "index", "raster", "simd", "metrics"]),
     ("config", &["access", "transform", "plan", "store", "index", "raster"]),
-    ("store", &["transform", "raster", "index"]),
+    ("store", &["transform", "raster", "index", "metrics"]),
     ("access", &["index"]),
     ("pipeline", &["transform", "plan", "raster", "simd"]),
     ("plan", &["transform", "raster"]),
     ("transform", &["raster"]),
     ("raster", &[]),
     ("simd", &[]),
-    ("index", &[]),
+    ("index", &["metrics"]),
+    ("metrics", &[]),
 ];
 
 /// What the pure rooms must not touch: files, sockets, clocks, the environment, logs.

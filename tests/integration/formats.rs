@@ -279,7 +279,8 @@ fn check_all(source: &[u8], parameters: &[&str]) {
     let plans: Vec<Plan> = parameters.iter().map(plan).collect();
     let (level, mut all) = (Level::best(), vec![None; plans.len()]);
     let give = |number: usize, encoded: Result<Encoded, DecodeError>| all[number] = Some(encoded.unwrap().bytes);
-    pipeline::run_all(level, source, &plans, |_, number| pipeline::no_stamps(number), give).unwrap();
+    pipeline::run_all(level, source, &plans, |_, number| pipeline::no_stamps(number), give, &mut pipeline::unwatched)
+        .unwrap();
     for ((plan, together), parameters) in plans.iter().zip(all).zip(parameters) {
         let alone = pipeline::run(level, source, plan, pipeline::no_stamps).unwrap().bytes;
         assert!(together.as_ref() == Some(&alone), "{parameters}");
@@ -299,8 +300,15 @@ fn several_answers_from_one_decode_are_as_each_alone() {
     let cut = &source[..source.len() / 2];
     let no_stamps = |_, number| pipeline::no_stamps(number);
     assert!(
-        pipeline::run_all(Level::best(), cut, &[plan(&source)], no_stamps, |_, _| panic!("made of half a picture"))
-            .is_err()
+        pipeline::run_all(
+            Level::best(),
+            cut,
+            &[plan(&source)],
+            no_stamps,
+            |_, _| panic!("made of half a picture"),
+            &mut pipeline::unwatched
+        )
+        .is_err()
     );
     // Too large to be held as a whole: rows are decoded as they are asked for, for each answer anew.
     let (width, height) = (60_000, 2_300);

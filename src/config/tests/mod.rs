@@ -42,6 +42,7 @@ fn an_empty_file_means_the_defaults() {
             strategy: crate::store::cache::Strategy::Lru,
             memory_bytes: 67_108_864,
             source_limit_bytes: 1 << 30,
+            unwritten_bytes: 64 << 20,
             revalidate_s: 60,
             fsync: false,
             x_accel_redirect: None,
@@ -50,6 +51,32 @@ fn an_empty_file_means_the_defaults() {
         assert!(config.trusted_proxies.is_empty() && config.cors_allow_origins.is_empty());
         assert!(config.catalog.named.is_empty() && config.refusals().is_empty());
     }
+}
+
+#[test]
+fn the_memory_limit_is_that_of_the_file_else_of_the_system() {
+    let limit = |text: &str, of_system| {
+        let environment = Environment::default().with_memory_limit(of_system);
+        let config = Config::parse(text, Path::new("."), &environment).unwrap();
+        config.memory_limit.map(|limit| (limit.bytes, limit.source))
+    };
+    assert_eq!(limit("", None), None);
+    assert_eq!(limit("", Some(1 << 30)), Some((1 << 30, "the cgroup")));
+    assert_eq!(limit("memory-limit: 0", Some(1 << 30)), Some((1 << 30, "the cgroup")));
+    assert_eq!(limit("memory-limit: 268435456", Some(1 << 30)), Some((256 << 20, "memory-limit")));
+    assert!(parse("memory-limit: 1000").unwrap_err().contains("memory-limit: must be 0 or 134217728"));
+}
+
+#[test]
+fn bounds_are_told_by_their_keys() {
+    let config = parse("cache: {limit: 5}\nhttp: {max-queue: 7}\n").unwrap();
+    let explained = config.explain();
+    for bound in config.bounds() {
+        let line = format!("{:<34} {bound}", bound.key);
+        assert!(explained.lines().any(|found| found == line), "{line}");
+    }
+    let value = |key| config.bounds().iter().find(|bound| bound.key == key).unwrap().value;
+    assert_eq!((value("cache.limit"), value("http.max-queue"), value("http.request-timeout")), (5, 7, 15));
 }
 
 #[test]
@@ -86,7 +113,7 @@ fn the_example_loads_and_its_comments_are_the_defaults() {
     for line in text.lines() {
         let written = match (line.strip_prefix("# "), line.strip_prefix("    # ")) {
             (Some(text), _) if is_key(text) => text.to_owned(),
-            (_, Some(text)) if is_key(text) && ["http:", "cache:", "authorisation:"].contains(&section) => {
+            (_, Some(text)) if is_key(text) && ["http:", "cache:", "authorisation:", "log:"].contains(&section) => {
                 format!("{section} {{{text}}}")
             }
             _ => {

@@ -16,13 +16,15 @@ use super::error::HeadError;
 use super::framing::{self, BodyLength};
 use super::head::{Head, HeadParser};
 use super::log;
-use super::pool::{Claim, answer_at_once, dress, overloaded};
+use super::pool::{answer_at_once, dress, overloaded};
+use super::reply::Claim;
 use super::request::Request;
 use super::response::{Message, Persistence, Response};
 use super::shared::{FAR, READ_BYTES, STOP_GRACE, Shared};
 use super::slots::Token;
 use super::socket::Socket;
 use super::unsent::Held;
+use crate::metrics::count_shed;
 use receiving::Receiving;
 use sending::{Next, Sending};
 
@@ -45,6 +47,8 @@ pub(super) struct Connection {
     may_read: bool,
     /// Whether the client has said that it sends no more, or is gone: then a read always finds something, the end.
     has_ended: bool,
+    /// Whether it can read no answer any more.
+    is_gone: bool,
     /// When the present state began.
     since: Instant,
     /// When the present state has lasted too long.
@@ -79,8 +83,8 @@ struct Exchange {
     start: Instant,
     /// Whether a handler has asked for the body: then the client was told to send it.
     is_body_wanted: bool,
-    /// Who may answer it; `None` once nobody but the handler can.
-    claim: Option<Claim>,
+    /// Whether work has begun for it, or need not begin any more.
+    claim: Claim,
 }
 
 /// How a turn ended.
@@ -121,6 +125,7 @@ impl Connection {
             buffer: Vec::new(),
             may_read: false,
             has_ended: false,
+            is_gone: false,
             since: shared.now,
             deadline: shared.after(shared.idle_timeout()),
             timer: None,
@@ -132,6 +137,7 @@ impl Connection {
         for _ in 0..TURN_STEPS {
             let step = match &mut self.state {
                 State::Idle | State::Head => self.receive(token, shared),
+                State::Answering(_) if self.is_gone => Ok(Step::Stop(Turn::Close)),
                 State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
                 State::Receiving(_) => self.receive_body(token, shared),
                 State::Sending(_) => self.send(token, shared),
@@ -153,7 +159,22 @@ impl Connection {
         self.has_ended |= has_ended;
     }
 
-    /// The answer of the handler. Nothing if the client was told otherwise in the meantime.
+    /// The socket says that nothing that is written will be read. What nobody has begun for this client need not be begun.
+    pub(super) fn set_gone(&mut self) {
+        self.is_gone = true;
+    }
+
+    /// Whether the request that has this number is still being answered: its client may have been told otherwise, and
+    /// have sent another.
+    pub(super) fn awaits(&self, id: u64) -> bool {
+        match &self.state {
+            State::Answering(exchange) => exchange.request.id == id,
+            State::Receiving(receiving) => receiving.exchange.request.id == id,
+            _ => false,
+        }
+    }
+
+    /// The answer of the handler.
     pub(super) fn answer(&mut self, response: Response, shared: &Shared) {
         match mem::replace(&mut self.state, State::Idle) {
             State::Answering(exchange) => self.respond(*exchange, response, shared),
@@ -180,8 +201,9 @@ impl Connection {
             State::Head => self.refuse(HeadError::Timeout, shared),
             State::Answering(exchange) => {
                 self.deadline = shared.after(FAR);
-                // One that has begun may take its time.
-                if exchange.claim.take().is_some_and(|claim| claim.take()) {
+                // Work that has begun may take its time.
+                if exchange.claim.take() {
+                    count_shed("request-timeout");
                     self.answer(overloaded(), shared);
                 }
             }
@@ -206,6 +228,16 @@ impl Connection {
             self.deadline = self.deadline.min(begun + STOP_GRACE);
             self.may_read = true;
         }
+    }
+
+    /// The connection closes: work for it need not begin any more.
+    pub(super) fn abandon(&self) {
+        let claim = match &self.state {
+            State::Answering(exchange) => &exchange.claim,
+            State::Receiving(receiving) => &receiving.exchange.claim,
+            _ => return,
+        };
+        let _ = claim.take();
     }
 
     /// What must be given back when the connection closes.
@@ -309,7 +341,7 @@ impl Connection {
             body: head.body,
             start: Instant::now(),
             is_body_wanted: false,
-            claim: None,
+            claim: Claim::default(),
         };
         if let Err(error) = framing::check_body(head.body, shared.limits.max_body_bytes) {
             return self.respond(exchange, Response::text(error.status(), format!("{error}\n")), shared);
@@ -318,12 +350,15 @@ impl Connection {
             return self.respond(exchange, response, shared);
         }
         let answers = Arc::clone(&shared.answers);
-        let deliver = move |response| answers.put(token, response);
-        match shared.pool.queue(&shared.handlers.queued, &request, deliver) {
-            None => self.respond(exchange, overloaded(), shared),
+        let deliver = move |outcome| answers.put((token, request.id), outcome);
+        match shared.pool.queue(&shared.handlers.queued, &exchange.request, deliver) {
+            None => {
+                count_shed("max-requests");
+                self.respond(exchange, overloaded(), shared);
+            }
             Some(claim) => {
-                exchange.claim = Some(claim);
-                self.set_state(State::Answering(Box::new(exchange)), shared.limits.queue_timeout, shared);
+                exchange.claim = claim;
+                self.set_state(State::Answering(Box::new(exchange)), shared.limits.request_timeout, shared);
             }
         }
     }
@@ -331,6 +366,7 @@ impl Connection {
     fn respond(&mut self, exchange: Exchange, response: Response, shared: &Shared) {
         let request = &exchange.request;
         let response = dress(&*shared.handlers.dresser, request, response);
+        let notes = response.notes;
         let unread = self.unread_bytes(exchange.body);
         let may_skip = unread.is_some_and(|n_bytes| n_bytes <= shared.limits.max_skip_bytes);
         // A client that waits for `100 Continue` may send its body after our final answer, or never.
@@ -354,9 +390,8 @@ impl Connection {
         }
         let status = response.status;
         let message = Message::new(response, persistence, request.method == Method::HEAD);
-        if shared.limits.access_log {
-            log::answered(request, status, message.body.len(), exchange.start);
-        }
+        let answered = log::Answered { status, n_bytes: message.body.len(), notes, start: exchange.start };
+        log::answered(request, &answered, shared.limits.access_log);
         self.start_sending(request.id, message, next, shared);
     }
 
@@ -373,9 +408,7 @@ impl Connection {
     fn refuse(&mut self, error: HeadError, shared: &mut Shared) {
         shared.last_request_id += 1;
         let id = shared.last_request_id;
-        if shared.limits.access_log {
-            log::refused(id, self.peer, error);
-        }
+        log::refused(id, self.peer, error, shared.limits.access_log);
         let mut response = Response::text(error.status(), format!("{error}\n"));
         if let Some(request) = self.parser.begun(id, self.peer) {
             response = dress(&*shared.handlers.dresser, &request, response);
@@ -418,6 +451,7 @@ impl From<Result<Option<Head>, HeadError>> for Received {
 
 /// Tells a client that is let in no further, without waiting for it.
 pub(super) fn turn_away(socket: &Socket) {
+    count_shed("max-connections");
     let message = Message::new(overloaded(), Persistence::Close, false);
     // A client that is gone, or takes nothing, misses nothing that it could use.
     let _ = socket.write(&[IoSlice::new(&message.head), IoSlice::new(&message.body)]);

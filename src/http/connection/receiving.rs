@@ -9,11 +9,13 @@ use std::time::Instant;
 use super::{Connection, Exchange, State, Step, Turn};
 use crate::http::body::BodyReader;
 use crate::http::framing;
-use crate::http::pool::Share;
+use crate::http::pool::{Share, overloaded};
 use crate::http::receiver::{BodyError, Receiver};
+use crate::http::reply::Claim;
 use crate::http::response::Response;
 use crate::http::shared::{FAR, READ_BYTES, Shared};
 use crate::http::slots::Token;
+use crate::metrics::count_shed;
 
 /// A piece of this size is handed over; one read may put it over.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -56,9 +58,10 @@ impl Connection {
     }
 
     fn begin_receiving(&mut self, mut exchange: Box<Exchange>, receiver: Box<dyn Receiver>, shared: &mut Shared) {
-        exchange.claim = None;
+        exchange.claim = Claim::default();
         let Some(share) = shared.pool.enter_receiving() else {
             shared.pool.discard(receiver);
+            count_shed("max-uploads");
             return self.respond(*exchange, BodyError::Busy.response(), shared);
         };
         let body = BodyReader::new(exchange.body);
@@ -135,12 +138,14 @@ impl Connection {
         let Some(receiver) = receiving.receiver.take() else {
             return;
         };
-        let piece = (mem::take(&mut receiving.piece), receiving.body.is_whole());
+        let is_last = receiving.body.is_whole();
+        let piece = (mem::take(&mut receiving.piece), is_last);
         let answers = Arc::clone(&shared.answers);
-        let id = receiving.exchange.request.id;
-        shared.pool.hand_over(id, receiver, piece, move |outcome| answers.put(token, outcome));
-        // It is not the client's turn now.
-        self.deadline = shared.after(FAR);
+        let Exchange { request, claim, .. } = &*receiving.exchange;
+        let id = request.id;
+        shared.pool.hand_over((id, claim), receiver, piece, move |outcome| answers.put((token, id), outcome));
+        // It is not the client's turn now. What is to be done with the whole of it must begin in time.
+        self.deadline = shared.after(if is_last { shared.limits.request_timeout } else { FAR });
     }
 
     /// The body comes too slowly; or it was not the client's turn, and the time does not count.
@@ -148,6 +153,14 @@ impl Connection {
         let State::Receiving(receiving) = &mut self.state else {
             return;
         };
+        if receiving.receiver.is_none() {
+            self.deadline = shared.after(FAR);
+            if receiving.body.is_whole() && receiving.exchange.claim.take() {
+                count_shed("request-timeout");
+                self.answer_received(overloaded(), shared);
+            }
+            return;
+        }
         if receiving.n_in_stretch >= shared.least_sent() && shared.now < receiving.end {
             receiving.n_in_stretch = 0;
             self.deadline = shared.after(shared.limits.read_timeout).min(receiving.end);

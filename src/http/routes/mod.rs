@@ -14,11 +14,14 @@ use super::conditional::{is_not_modified, not_modified};
 use super::range::part_of;
 use super::reply::Reply;
 use super::request::Request;
-use super::response::Response;
+use super::response::{Notes, Response};
 use super::status::status;
 use crate::access::{AddressRange, ApiKey, Permission};
+use crate::metrics::{self, CacheResult, StageTimes, count_shed};
 use crate::raster::Format;
-use crate::service::{self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError};
+use crate::service::{
+    self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError, StoreError,
+};
 use crate::transform::{ScaledPath, Spec};
 
 pub use cors::Cors;
@@ -27,6 +30,7 @@ pub use cors::Cors;
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// How a proxy says that it can send files itself, and how it is told to.
 const SENDFILE_TYPE: HeaderName = HeaderName::from_static("x-sendfile-type");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 
 /// What a path leads to, whatever the method.
@@ -35,6 +39,7 @@ enum Route<'a> {
     Index,
     Health,
     Ready,
+    Metrics,
     Image { key: Option<&'a str>, parameters: &'a str, path: &'a str },
     Upload { key: Option<&'a str> },
 }
@@ -46,6 +51,7 @@ impl<'a> Route<'a> {
             "" => return Some(Self::Index),
             "health" => return Some(Self::Health),
             "ready" => return Some(Self::Ready),
+            "metrics" => return Some(Self::Metrics),
             _ => {}
         }
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -66,7 +72,7 @@ impl<'a> Route<'a> {
 
     const fn allowed(&self) -> &'static str {
         match self {
-            Self::Index | Self::Health | Self::Ready | Self::Image { .. } => "GET, HEAD",
+            Self::Index | Self::Health | Self::Ready | Self::Metrics | Self::Image { .. } => "GET, HEAD",
             Self::Upload { .. } => "POST",
         }
     }
@@ -74,6 +80,17 @@ impl<'a> Route<'a> {
     /// Whether any number of requests may come.
     const fn is_exempt(&self) -> bool {
         matches!(self, Self::Health | Self::Ready)
+    }
+
+    const fn label(&self) -> metrics::Route {
+        match self {
+            Self::Index => metrics::Route::Index,
+            Self::Health => metrics::Route::Health,
+            Self::Ready => metrics::Route::Ready,
+            Self::Metrics => metrics::Route::Metrics,
+            Self::Image { .. } => metrics::Route::Image,
+            Self::Upload { .. } => metrics::Route::Upload,
+        }
     }
 
     fn allows(&self, method: &Method) -> bool {
@@ -99,6 +116,10 @@ pub struct Site {
     pub trusted_proxies: Vec<AddressRange>,
     /// The URL path under which a proxy in front of us serves the folder of the cache, if one does; ends with `/`.
     pub accel_prefix: Option<String>,
+    /// Whether `/metrics` is answered here, and not at an address of its own.
+    pub shows_metrics: bool,
+    /// Whether answers tell how long their stages took.
+    pub debug_headers: bool,
 }
 
 /// Answers a request that needs neither work nor waiting: whatever is no image, an image that the client has, or one
@@ -108,7 +129,7 @@ pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
     let image = match route(site, request) {
         Routed::Exempt(response) => return Some(response),
         Routed::Answer(response) => return throttled_at_once(site, request)?.or(Some(response)),
-        Routed::Upload(_) => return None,
+        Routed::Upload(_) | Routed::Metrics => return None,
         Routed::Image(image) => image,
     };
     let answer = service::find_image_at_once(&site.service, &image)?;
@@ -126,7 +147,8 @@ pub fn answer_at_once(site: &Site, request: &Request) -> Option<Response> {
     if let Some(response) = throttled(site, request) {
         return Some(response);
     }
-    Some(part_of(show(site, (&answer.tag, answer.modified), image, Origin::Memory), request))
+    let whole = show(site, (&answer.tag, answer.modified), image, (Origin::Memory, StageTimes::default()));
+    Some(part_of(whole, request))
 }
 
 /// Answers any request, at once or when its image is made.
@@ -134,6 +156,7 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
     let image = match route(site, &request) {
         Routed::Exempt(response) => return reply.send(response),
         Routed::Answer(response) => return reply.send(throttled(site, &request).unwrap_or(response)),
+        Routed::Metrics => return reply.send(throttled(site, &request).unwrap_or_else(tell_metrics)),
         Routed::Upload(key) => {
             return match throttled(site, &request) {
                 Some(response) => reply.send(response),
@@ -158,10 +181,12 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
         return reply.send(elsewhere(site, &answer, &place));
     }
     let its_site = Arc::clone(site);
-    service::get_image(&site.service, answer, move |made, origin| {
+    let claim = reply.claim();
+    service::get_image(&site.service, answer, Box::new(move || claim.take()), move |made, origin| {
         reply.send(match made {
             Ok(made) => {
-                let whole = show(&its_site, (&made.tag, made.modified), made.image.clone(), origin);
+                let about = (&*made.tag, made.modified);
+                let whole = show(&its_site, about, made.image.clone(), (origin, made.times));
                 part_of(whole, &request)
             }
             Err(error) => refuse(&request, &error),
@@ -173,6 +198,8 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
 enum Routed {
     Image(ImageRequest),
     Upload(Option<ApiKey>),
+    /// Takes a moment too long for the loop: it looks at every open file.
+    Metrics,
     /// No image, or none that may be had.
     Answer(Response),
     /// The same, however many ask.
@@ -182,9 +209,38 @@ enum Routed {
 /// Puts an answer into its last shape: errors of uploads are JSON, and browsers are told whose scripts may read it.
 pub fn dress(site: &Site, request: &Request, response: Response) -> Response {
     let is_error = response.status.is_client_error() || response.status.is_server_error();
-    let is_upload = || matches!(Route::of(&request.target.path), Some(Route::Upload { .. }));
-    let response = if is_error && is_upload() { upload::dress(response) } else { response };
+    let route = Route::of(&request.target.path).map(|route| route.label()).unwrap_or_default();
+    let notes = Notes { route, ..response.notes };
+    let mut response = if is_error && route == metrics::Route::Upload { upload::dress(response) } else { response };
+    response.notes = notes;
+    let response = if site.debug_headers { tell_times(response) } else { response };
     site.cors.dress(request, response)
+}
+
+/// Tells how long the stages took (W3C Server Timing).
+fn tell_times(response: Response) -> Response {
+    let Notes { cache, times, .. } = response.notes;
+    let cache = (cache != CacheResult::None).then(|| format!("cache;desc={}", cache.name()));
+    let stages = times.iter().map(|(stage, time)| format!("{};dur={:.3}", stage.name(), time.as_secs_f64() * 1e3));
+    let values: Vec<String> = cache.into_iter().chain(stages).collect();
+    if values.is_empty() { response } else { response.with(SERVER_TIMING, header(&values.join(", "))) }
+}
+
+/// Answers at the address that is for `/metrics` alone, where nobody is counted.
+#[must_use]
+pub fn answer_metrics(request: &Request) -> Response {
+    let allowed = HeaderValue::from_static("GET, HEAD");
+    match (Route::of(&request.target.path), &request.method) {
+        (Some(Route::Metrics), &Method::GET | &Method::HEAD) => tell_metrics(),
+        (Some(Route::Metrics), _) => {
+            Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allowed)
+        }
+        _ => Response::text(StatusCode::NOT_FOUND, "not found: here is /metrics alone"),
+    }
+}
+
+fn tell_metrics() -> Response {
+    uncached(Response::bytes(metrics::TEXT_FORMAT, metrics::metrics().text()))
 }
 
 fn route(site: &Site, request: &Request) -> Routed {
@@ -209,6 +265,8 @@ fn route(site: &Site, request: &Request) -> Routed {
                 Response::unavailable("not ready")
             }
         }),
+        Route::Metrics if site.shows_metrics => return Routed::Metrics,
+        Route::Metrics => Response::text(StatusCode::NOT_FOUND, "not found"),
         Route::Upload { key } => match parse_key(key) {
             Ok(key) => return Routed::Upload(key),
             Err(denied) => refuse(request, &denied.into()),
@@ -243,6 +301,7 @@ fn throttled_at_once(site: &Site, request: &Request) -> Option<Option<Response>>
 }
 
 fn too_many(wait: Duration) -> Response {
+    count_shed("throttling-rate");
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Response::text(StatusCode::TOO_MANY_REQUESTS, "too many requests").with(RETRY_AFTER, seconds.max(1))
 }
@@ -279,18 +338,25 @@ fn elsewhere(site: &Site, answer: &Answer, place: &str) -> Response {
     let format = if place.ends_with(".png") { Format::Png } else { Format::Jpeg };
     let response = Response::bytes(format.media_type(), "")
         .with(ACCEL_REDIRECT, header(&format!("{prefix}{place}")))
-        .with(X_CACHE, HeaderValue::from_static("hit"));
+        .with(X_CACHE, HeaderValue::from_static("hit"))
+        .noting(CacheResult::Hit, StageTimes::default());
     describe(site, response, &answer.tag, answer.modified)
 }
 
-fn show(site: &Site, (tag, modified): (&str, SystemTime), image: Image, origin: Origin) -> Response {
+fn show(
+    site: &Site,
+    (tag, modified): (&str, SystemTime),
+    image: Image,
+    (origin, times): (Origin, StageTimes),
+) -> Response {
     let came = match origin {
-        Origin::Memory | Origin::Disk => "hit",
-        Origin::Made => "miss",
-        Origin::Coalesced => "coalesced",
+        Origin::Memory | Origin::Disk => CacheResult::Hit,
+        Origin::Made => CacheResult::Miss,
+        Origin::Coalesced => CacheResult::Coalesced,
     };
-    let response =
-        Response::bytes(image.format.media_type(), image.bytes).with(X_CACHE, HeaderValue::from_static(came));
+    let response = Response::bytes(image.format.media_type(), image.bytes)
+        .with(X_CACHE, HeaderValue::from_static(came.name()))
+        .noting(came, times);
     describe(site, response, tag, modified)
 }
 
@@ -311,6 +377,7 @@ fn quoted(tag: &str) -> String {
 /// The client reads what it can mend; the log has the whole chain of what the server should.
 fn refuse(request: &Request, error: &ServiceError) -> Response {
     let (status, text) = status(error);
+    count_storage_error(error);
     // Where keys cannot be checked, the index has said so once.
     if status.is_server_error() && !matches!(error, ServiceError::Access(_)) {
         tracing::error!(id = request.id, "{}", service::chain(error));
@@ -319,6 +386,16 @@ fn refuse(request: &Request, error: &ServiceError) -> Response {
         StatusCode::SERVICE_UNAVAILABLE => Response::unavailable(text),
         status => Response::text(status, text),
     }
+}
+
+/// Counts what the storage itself has done wrong. What a bucket does is counted there, with every try.
+fn count_storage_error(error: &ServiceError) {
+    let kind = match error {
+        ServiceError::Store(StoreError::Backend { .. } | StoreError::Folder(_)) => "failed",
+        ServiceError::Store(StoreError::Full { .. }) => "full",
+        _ => return,
+    };
+    metrics::metrics().storage_errors.with_label_values(&[kind]).inc();
 }
 
 fn header(text: &str) -> HeaderValue {
@@ -339,6 +416,7 @@ mod tests {
         check("/", Some(Route::Index));
         check("/health", Some(Route::Health));
         check("/ready", Some(Route::Ready));
+        check("/metrics", Some(Route::Metrics));
         check("/image/w_1/a/b.jpg", Some(Route::Image { key: None, parameters: "w_1", path: "a/b.jpg" }));
         check("/Ab9/image/w_1/a.jpg", Some(Route::Image { key: Some("Ab9"), parameters: "w_1", path: "a.jpg" }));
         check("/image/w_1//a.jpg", Some(Route::Image { key: None, parameters: "w_1", path: "/a.jpg" }));

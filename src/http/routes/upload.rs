@@ -14,6 +14,7 @@ use crate::http::receiver::Receiver;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
 use crate::http::response::Response;
+use crate::metrics::CacheResult;
 use crate::service::{ServiceError, Upload, UploadError};
 
 const JSON: &str = "application/json";
@@ -73,14 +74,17 @@ impl Receiver for Incoming {
             Ok(upload) => upload,
             Err(error) => return reply.send(refuse(&request, &error)),
         };
-        upload.finish(move |uploaded| {
-            reply.send(match uploaded {
+        let claim = reply.claim();
+        upload.finish(Box::new(move || claim.take()), move |uploaded, times| {
+            let response = match uploaded {
                 Ok(path) => {
                     let answer = Answer { status: "ok", error_message: "", image_path: path.as_str() };
                     answer.response(StatusCode::OK)
                 }
                 Err(error) => refuse(&request, &error),
-            });
+            };
+            times.observe();
+            reply.send(response.noting(CacheResult::None, times));
         });
     }
 }

@@ -50,7 +50,7 @@ fn a_full_queue_says_so_and_health_passes_it() {
 #[test]
 fn nobody_waits_for_a_thread_for_long() {
     let (handler, started, gate) = holding();
-    let limits = Limits { queue_timeout: Duration::from_millis(20), ..patient() };
+    let limits = Limits { request_timeout: Duration::from_millis(20), ..patient() };
     let server = Server::with(limits, 1, handler);
     let mut held = BufReader::new(server.connect());
     held.get_mut().write_all(&get("/hold")).unwrap();

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::service::Live;
+
 use super::{Handlers, Limits, Listener, Receiver, Reply, Request, Response, Stop, serve};
 
 mod bodies;
@@ -80,14 +82,19 @@ fn run(
         instant: Arc::new(health),
         queued: Arc::new(move |request, reply| match request.target.path.as_str() {
             "/body" => reply.receive(Box::new(Sum::default())),
-            _ => reply.send(queued(&request)),
+            _ => {
+                // Work has begun with it.
+                let _ = reply.claim().take();
+                reply.send(queued(&request));
+            }
         }),
         dresser: Arc::new(|_, response| response),
         threads: Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap()),
+        pulse: Arc::default(),
     };
     let thread = thread::spawn({
         let stop = stop.clone();
-        move || serve(vec![listener], &limits, &stop, handlers)
+        move || serve(vec![listener], &Live::new(limits), &stop, handlers)
     });
     (stop, thread)
 }
@@ -135,7 +142,7 @@ impl Receiver for Sum {
 /// Limits of a server whose every wait is too long for a test to meet by accident.
 fn patient() -> Limits {
     let wait = PATIENCE;
-    Limits { head_timeout: wait, idle_timeout: wait, queue_timeout: wait, read_timeout: wait, ..Limits::default() }
+    Limits { head_timeout: wait, idle_timeout: wait, request_timeout: wait, read_timeout: wait, ..Limits::default() }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

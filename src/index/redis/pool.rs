@@ -11,6 +11,7 @@ use redis::{
 use super::super::IndexError;
 use super::circuit::Circuit;
 use super::packed::unexpected;
+use crate::metrics::metrics;
 
 /// Connections at most, and at least, so that the first request need not wait for one.
 const MAX_CONNECTIONS: u32 = 16;
@@ -99,8 +100,10 @@ impl Pool {
         link.used = Instant::now();
         result.map_err(|error| {
             if !is_loss(&error) {
+                metrics().index_errors.with_label_values(&["failed"]).inc();
                 return failed(&error);
             }
+            metrics().index_errors.with_label_values(&["unreachable"]).inc();
             link.is_broken = true;
             self.circuit.open(link.era, &describe(&error));
             self.circuit.unreachable()

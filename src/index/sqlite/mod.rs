@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+use crate::metrics::metrics;
+
 use super::{Access, Gone, Id, Index, IndexError, Inserted, Order, Purge, Purges, Record, Records, Totals};
 
 /// How long a writer waits for another process.
@@ -96,15 +98,21 @@ impl SqliteIndex {
     }
 
     fn write<T>(&self, change: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, IndexError> {
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = change(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        counted(|| {
+            let mut writer = lock(&self.writer);
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = change(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
     }
 
     /// Readers see the last whole state and wait for no writer.
     fn read<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
+        counted(|| self.try_read(question))
+    }
+
+    fn try_read<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         let spare = lock(&self.readers).pop();
         let connection = match spare {
             Some(connection) => connection,
@@ -120,7 +128,7 @@ impl SqliteIndex {
         if result.is_ok() && readers.len() < MAX_READERS {
             readers.push(connection);
         }
-        Ok(result?)
+        result
     }
 }
 
@@ -298,6 +306,14 @@ impl Drop for SignalLock<'_> {
 }
 
 /// A connection that a panic left behind has no open transaction: that is rolled back where it ends.
+/// Counts a call that fails.
+fn counted<T>(call: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, IndexError> {
+    call().map_err(|error| {
+        metrics().index_errors.with_label_values(&["failed"]).inc();
+        error.into()
+    })
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

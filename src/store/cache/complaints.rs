@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::CheckError;
 use crate::index::IndexError;
+use crate::metrics::metrics;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -29,6 +30,7 @@ pub(super) struct Complaints {
 impl Complaints {
     /// Logs that `what` failed, unless that was said within the last minute.
     pub(super) fn about(&self, what: &'static str, error: &(dyn Error + 'static)) {
+        metrics().cache_errors.with_label_values(&[what]).inc();
         if !is_away(error) && self.is_due(what) {
             tracing::warn!(error, "the cache: {what} failed; images are served all the same");
         }
@@ -36,6 +38,7 @@ impl Complaints {
 
     /// As `about`, for what is no error of a call.
     pub(super) fn note(&self, what: &'static str, text: &str) {
+        metrics().cache_errors.with_label_values(&[what]).inc();
         if self.is_due(what) {
             tracing::warn!("the cache: {what}: {text}; images are served all the same");
         }

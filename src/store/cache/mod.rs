@@ -85,12 +85,20 @@ impl FromStr for Strategy {
 }
 
 /// How a cache behaves.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheOptions {
     /// Bytes of all files; 0 is no limit.
     pub limit_bytes: u64,
     /// What goes first.
     pub strategy: Strategy,
+    /// Bytes of answers that may wait in memory to be written; more are not kept.
+    pub unwritten_bytes: u64,
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self { limit_bytes: 0, strategy: Strategy::default(), unwritten_bytes: 64 << 20 }
+    }
 }
 
 /// Where files of answers are kept.
@@ -199,6 +207,11 @@ impl VariantCache {
         let shelf = Arc::new(Shelf::open(place, index)?);
         let keeper = Keeper::start(&shelf, options).map_err(CacheError::Thread)?;
         Ok(Self { shelf, keeper })
+    }
+
+    /// Other options from now on, or from a second later.
+    pub fn set_options(&self, options: CacheOptions) {
+        self.keeper.set_options(options);
     }
 
     /// The generation after the last purge. Asked with every hit: never waits; `None` where it would have to.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::ObjectError;
+use crate::metrics::metrics;
 
 /// Tries of one call. Where every third request fails, one call in 243 does; and all take 0.4 s with their pauses, on
 /// average.
@@ -51,9 +52,13 @@ impl Attempts {
         let mut n_tries = 1;
         loop {
             let result = once(left());
+            if let Err(error) = &result {
+                count(error);
+            }
             let wait = jittered(pause);
             if !result.as_ref().is_err_and(is_worth_another) || n_tries >= MAX_TRIES || left() <= wait {
                 self.note(result.as_ref().err(), began);
+                metrics().storage_seconds.observe(began.elapsed().as_secs_f64());
                 return result;
             }
             thread::sleep(wait);
@@ -112,6 +117,20 @@ impl Attempts {
     fn lock(&self) -> MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts a try that failed. That an object is not there is an answer.
+fn count(error: &ObjectError) {
+    let kind = match error {
+        ObjectError::Missing => return,
+        ObjectError::Unreachable(_) => "unreachable",
+        ObjectError::Failed(_) => "failed",
+        ObjectError::TimedOut(_) => "timed-out",
+        ObjectError::Broken(_) => "broken",
+        ObjectError::Refused(_) => "refused",
+        ObjectError::Content(_) => "content",
+    };
+    metrics().storage_errors.with_label_values(&[kind]).inc();
 }
 
 fn is_worth_another(error: &ObjectError) -> bool {

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-use fuzz::pipeline::{DecodeError, Encoded, no_stamps, probe, render, run, run_all};
+use fuzz::pipeline::{DecodeError, Encoded, no_stamps, probe, render, run, run_all, unwatched};
 use fuzz::plan::{Jpeg, JpegQuality, Plan};
 use fuzz::raster::{Format, Layout, Pixmap, Size};
 use fuzz::simd::Level;
@@ -39,7 +39,7 @@ fuzz_target!(init: start(), |input: &[u8]| -> Corpus {
         let mut shared = Vec::new();
         let outcome = within(told_bytes + header.decoded_bytes + plan.output_bytes(), source, || {
             let give = |_, answer: Result<Encoded, DecodeError>| shared.push(answer);
-            run_all(Level::best(), source, &plans, |_, stamp| no_stamps(stamp), give)
+            run_all(Level::best(), source, &plans, |_, stamp| no_stamps(stamp), give, &mut unwatched)
         });
         match outcome {
             Ok(()) => assert!(shared.iter().all(|other| is_same(other, answer)), "shared answers differ: {plan:?}"),

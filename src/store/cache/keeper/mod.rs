@@ -20,13 +20,13 @@ use super::files::{NewFile, Written};
 use super::recall::Known;
 use super::{CacheOptions, Fill, Shelf, now_us};
 use crate::index::{Access, Gone, Record};
+use crate::metrics::{Stage, metrics};
 use crate::transform::VariantId;
 use backlog::Backlog;
 
-/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index, and large
-/// ones by their bytes.
+/// What may wait to be written: small answers for as long as a disk is busy with a checkpoint of the index; large ones by
+/// their bytes, which the options bound.
 const MAX_WAITING: usize = 4096;
-const MAX_WAITING_BYTES: u64 = 64 << 20;
 /// Answers written in one transaction of the index, and so files that are open at once.
 const MAX_BATCH: usize = 64;
 /// How often uses are written down.
@@ -35,6 +35,8 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_TOUCHED: usize = 1 << 16;
 /// How often files that servers share are looked through.
 const TIDY_INTERVAL: Duration = Duration::from_hours(24);
+/// How often it is told how full the cache is.
+const SHOW_INTERVAL: Duration = Duration::from_secs(5);
 /// Answers that are to be looked at more closely; more of them wait until they are asked for again.
 const MAX_MENDING: usize = 64;
 
@@ -46,6 +48,8 @@ pub(super) struct Keeper {
     touched: Arc<Mutex<HashMap<VariantId, Access>>>,
     is_stopping: Arc<AtomicBool>,
     n_mending: Arc<AtomicUsize>,
+    /// Those that are to hold; the thread takes them over within a second.
+    options: Arc<Mutex<CacheOptions>>,
 }
 
 enum Task {
@@ -63,11 +67,13 @@ impl Keeper {
             touched: Arc::default(),
             is_stopping: Arc::default(),
             n_mending: Arc::default(),
+            options: Arc::new(Mutex::new(options)),
         };
         let n_returns = shelf.index.n_returns();
         let worker = Worker {
             shelf: Arc::clone(shelf),
             options,
+            wanted_options: Arc::clone(&keeper.options),
             waiting_bytes: Arc::clone(&keeper.waiting_bytes),
             touched: Arc::clone(&keeper.touched),
             is_stopping: Arc::clone(&keeper.is_stopping),
@@ -80,14 +86,20 @@ impl Keeper {
             is_untidy: false,
             tidied: Instant::now(),
             must_look_again: false,
+            shown: None,
         };
         thread::Builder::new().name("cache".to_owned()).spawn(move || worker.run(received))?;
         Ok(keeper)
     }
 
+    pub(super) fn set_options(&self, options: CacheOptions) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
     pub(super) fn keep(&self, shelf: &Shelf, fill: Fill, done: Box<dyn FnOnce(bool) + Send>) {
         let n_bytes = fill.bytes.len() as u64;
-        let add = |waiting| if waiting < MAX_WAITING_BYTES { Some(waiting + n_bytes) } else { None };
+        let max_bytes = self.options.lock().unwrap_or_else(PoisonError::into_inner).unwritten_bytes;
+        let add = |waiting| if waiting < max_bytes { Some(waiting + n_bytes) } else { None };
         let has_room = self.waiting_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).is_ok();
         let refused = if has_room {
             match self.tasks.try_send(Task::Keep(fill, done)) {
@@ -166,6 +178,7 @@ fn tidy(shelf: &Arc<Shelf>, is_stopping: &Arc<AtomicBool>, n_returns: u64) -> io
 struct Worker {
     shelf: Arc<Shelf>,
     options: CacheOptions,
+    wanted_options: Arc<Mutex<CacheOptions>>,
     waiting_bytes: Arc<AtomicU64>,
     touched: Arc<Mutex<HashMap<VariantId, Access>>>,
     is_stopping: Arc<AtomicBool>,
@@ -184,6 +197,8 @@ struct Worker {
     tidied: Instant,
     /// Whether the limit may be exceeded by what several servers have written at once.
     must_look_again: bool,
+    /// When it was told last how full the cache is.
+    shown: Option<Instant>,
 }
 
 /// An answer on its way, and who wants to know.
@@ -244,8 +259,37 @@ impl Worker {
                 self.contain(Self::catch_up);
                 self.contain(Self::look_again);
                 self.flush();
+                self.contain(Self::show);
             }
+            self.contain(Self::take_options);
         }
+    }
+
+    /// Goes on by other options, if there are some. The limit may be lower than it was.
+    fn take_options(&mut self) {
+        let options = *self.wanted_options.lock().unwrap_or_else(PoisonError::into_inner);
+        if options == self.options {
+            return;
+        }
+        self.options = options;
+        if let Err(error) = self.make_room(0) {
+            self.shelf.complaints.about("making room", &error);
+        }
+    }
+
+    /// Tells how full the cache is, for `/metrics`.
+    fn show(&mut self) {
+        if self.shown.is_some_and(|shown| shown.elapsed() < SHOW_INTERVAL) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        if let Ok(totals) = self.shelf.index.totals() {
+            metrics().cache_files.set(i64::try_from(totals.records).unwrap_or(i64::MAX));
+            metrics().cache_bytes.set(i64::try_from(totals.bytes).unwrap_or(i64::MAX));
+        }
+        let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed);
+        let gauge = metrics().in_flight_bytes.with_label_values(&["cache"]);
+        gauge.set(i64::try_from(waiting_bytes).unwrap_or(i64::MAX));
     }
 
     /// A panic costs what is at hand, not the thread.
@@ -292,7 +336,11 @@ impl Worker {
 
     fn write(&self, pending: &mut [Pending]) {
         let files: Vec<NewFile> = pending.iter().map(Pending::file).collect();
+        let began = Instant::now();
         let written = self.shelf.files.write(&files);
+        // They are written together.
+        let seconds = began.elapsed().as_secs_f64() / files.len() as f64;
+        files.iter().for_each(|_| metrics().observe(Stage::Store, seconds));
         for (pending, written) in pending.iter_mut().zip(written) {
             match written {
                 Ok(written) => pending.written = Some(written),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::index::{Gone, IndexError};
+use crate::metrics::metrics;
 
 /// Answers that go in one transaction.
 const EVICTION_BATCH: usize = 1000;
@@ -32,6 +33,8 @@ impl Worker {
                 return Ok(());
             }
             self.shelf.remove_files(&gone);
+            metrics().cache_evictions.inc_by(gone.len() as u64);
+            metrics().cache_evicted_bytes.inc_by(gone.iter().map(|gone| gone.bytes).sum());
             if self.excess(n_bytes)? == 0 {
                 return Ok(());
             }
