@@ -31,6 +31,7 @@ mod keys;
 mod methods;
 mod metrics;
 mod nginx;
+mod nginx_options;
 mod nodes;
 mod nodes_lost;
 mod objects;

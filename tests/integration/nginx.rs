@@ -39,6 +39,11 @@ impl Nginx {
 
     /// As `start`, in front of one server or of three.
     pub(crate) fn start_before(servers: &[&Server], passing: Passing) -> Option<Self> {
+        Self::start_with(|address, directory| configuration(servers, passing, address, directory).0)
+    }
+
+    /// As `start`, with a configuration for this address and directory.
+    pub(crate) fn start_with(configuration: impl Fn(SocketAddr, &Path) -> String) -> Option<Self> {
         let program = find_nginx()?;
         let directory = TempDir::new().unwrap();
         // The port is free now; if another takes it before nginx does, the next one is tried.
@@ -46,7 +51,7 @@ impl Nginx {
             .find_map(|_| {
                 let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
                 let file = directory.path().join("nginx.conf");
-                fs::write(&file, configuration(servers, passing, address, directory.path())).unwrap();
+                fs::write(&file, configuration(address, directory.path())).unwrap();
                 let mut command = Command::new(&program);
                 command.arg("-p").arg(directory.path()).arg("-c").arg(&file);
                 command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -111,9 +116,17 @@ pub(crate) fn find_nginx() -> Option<PathBuf> {
 }
 
 /// The shipped configuration, with places that exist only where nginx is installed as a service in those of this test.
-struct Shipped(String);
+pub(crate) struct Shipped(pub(crate) String);
 
 impl Shipped {
+    /// In front of one server, and listening on an address.
+    pub(crate) fn before(server: SocketAddr, address: SocketAddr, directory: &Path) -> Self {
+        let mut shipped = Self::new(directory);
+        shipped.replace("listen 80;", &format!("listen {address};"));
+        shipped.replace("server unix:/run/pixlserv/pixlserv.sock ", &format!("server {server} "));
+        shipped
+    }
+
     fn new(directory: &Path) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/nginx.conf");
         let mut shipped = Self(fs::read_to_string(file).unwrap());
@@ -126,6 +139,7 @@ impl Shipped {
             &format!("{} combined", at("access.log")),
         );
         shipped.replace("/var/log/nginx/error.log", &at("error.log"));
+        shipped.replace("/var/cache/pixlserv-nginx", &at("kept"));
         // Debian's nginx would put these where only root may write.
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path {};\n", at(kind)))
@@ -134,7 +148,20 @@ impl Shipped {
         shipped
     }
 
-    fn replace(&mut self, from: &str, to: &str) {
+    /// With the lines that begin with this word after their `#`, as the command in the file's head switches them on.
+    pub(crate) fn with(mut self, word: &str) -> Self {
+        let switched_off = format!("#{word} ");
+        let lines = self.0.lines().map(|line| match line.trim_start().strip_prefix(&switched_off) {
+            Some(directive) => directive,
+            None => line,
+        });
+        let switched_on = lines.collect::<Vec<_>>().join("\n");
+        assert_ne!(switched_on, self.0.trim_end(), "config/nginx.conf has no longer lines of {switched_off:?}");
+        self.0 = switched_on;
+        self
+    }
+
+    pub(crate) fn replace(&mut self, from: &str, to: &str) {
         assert!(self.0.contains(from), "config/nginx.conf has no longer {from:?}");
         self.0 = self.0.replace(from, to);
     }
@@ -148,31 +175,35 @@ impl Shipped {
 }
 
 /// The shipped configuration, with the places of this test in place of those that it says are to be replaced.
-fn configuration(servers: &[&Server], passing: Passing, address: SocketAddr, directory: &Path) -> String {
-    let mut shipped = Shipped::new(directory);
-    shipped.replace("listen 80;", &format!("listen {address};"));
-    shipped.replace("server unix:/run/pixlserv/pixlserv.sock ", &format!("server {} ", servers[0].address()));
+fn configuration(servers: &[&Server], passing: Passing, address: SocketAddr, directory: &Path) -> Shipped {
+    let mut shipped = Shipped::before(servers[0].address(), address, directory);
+    // Some tests count what nginx has seen.
+    shipped.replace("access_log off;", "");
     if let [_, second, third] = servers {
         shipped = shipped.with_three_servers();
         shipped.replace("10.0.0.2:3000", &second.address().to_string());
         shipped.replace("10.0.0.3:3000", &third.address().to_string());
     }
-    shipped.replace("/var/lib/pixlserv/", &format!("{}/", servers[0].data().display()));
+    shipped.replace("/var/lib/pixlserv/data/", &format!("{}/", servers[0].data().display()));
     if passing == Passing::Normalised {
-        shipped.replace("proxy_pass http://pixlserv;\n        }", "proxy_pass http://pixlserv/;\n        }");
+        let location = "location / {";
+        let (before, after) = shipped.0.split_once(location).unwrap();
+        let normalised = after.replacen("proxy_pass http://pixlserv;", "proxy_pass http://pixlserv/;", 1);
+        shipped.0 = format!("{before}{location}{normalised}");
     }
-    shipped.0
+    shipped
 }
 
 const ACCELERATED: &str = "cache: {x-accel-redirect: /pixlserv-cache/}\n";
 
 #[test]
-fn nginx_takes_the_shipped_file_with_one_server_and_with_three() {
+fn nginx_takes_the_shipped_file_with_all_that_can_be_switched_on() {
     let Some(program) = find_nginx() else {
         return;
     };
     let directory = TempDir::new().unwrap();
-    for mut shipped in [Shipped::new(directory.path()), Shipped::new(directory.path()).with_three_servers()] {
+    let shipped = || Shipped::new(directory.path());
+    for mut shipped in [shipped(), shipped().with_three_servers(), shipped().with("cache").with("rate")] {
         if !rustix::process::getuid().is_root() {
             // Another port is beyond what they may listen on.
             shipped.replace("listen 80;", "listen 8080;");
