@@ -10,7 +10,7 @@ use crate::transform::Font;
 const DEFAULT: &str = "fonts/DejaVuSans.ttf";
 
 const NO_DEFAULT: &str = "there is no fonts/DejaVuSans.ttf, the font of texts that name none: neither in the working \
-    directory, nor beside the configuration or one folder above it";
+    directory, nor beside the configuration or one folder above it, nor installed with the program";
 
 /// The largest font file that is read; the largest CJK collections have about 30 MB.
 const MAX_FONT_BYTES: u64 = 64 << 20;
@@ -47,11 +47,18 @@ impl<'a> Fonts<'a> {
     }
 
     /// Looks for a font as written, that is relative to the working directory, or else beside the configuration or
-    /// one folder above it.
+    /// one folder above it, or else where it is installed.
     fn find(&self, written: &Path) -> Option<PathBuf> {
         let places = [written.to_path_buf(), self.folder.join(written), self.folder.join("..").join(written)];
-        places.into_iter().find(|place| place.is_file())
+        let installed = installed().map(|folder| folder.join(written));
+        places.into_iter().chain(installed).find(|place| place.is_file())
     }
+}
+
+/// The folder of what is installed with the program: `/usr/share/pixlserv` of `/usr/bin/pixlserv`.
+fn installed() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    Some(program.parent()?.parent()?.join("share/pixlserv"))
 }
 
 fn read(path: &Path) -> Result<Font, String> {
