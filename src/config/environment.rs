@@ -314,6 +314,14 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_the_service_names_every_variable() {
+        let file = include_str!("../../config/pixlserv.env");
+        for name in S3.iter().chain(&GCS).chain(&OTHERS) {
+            assert!(file.contains(&format!("\n#{name}=")), "{name}");
+        }
+    }
+
+    #[test]
     fn secrets_are_never_shown() {
         let shown = format!("{:?}", environment(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]));
         assert!(!shown.contains("hunter2"), "{shown}");

@@ -27,6 +27,7 @@ mod fault_proxy;
 mod formats;
 mod gcs;
 mod gcs_server;
+mod install;
 mod keys;
 mod methods;
 mod metrics;
