@@ -152,7 +152,7 @@ fn a_link_of_another_is_left_as_it_is() {
 
 #[test]
 fn scripts_explain_themselves_and_refuse_the_rest() {
-    for name in ["install"] {
+    for name in ["install", "package"] {
         let run = |arguments: &[&str]| script(name).args(arguments).output().unwrap();
         let help = run(&["--help"]);
         let said = String::from_utf8(help.stdout).unwrap();

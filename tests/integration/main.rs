@@ -42,6 +42,7 @@ mod overlay_errors;
 mod overlay_memory;
 mod overlay_texts;
 mod overlays;
+mod package;
 mod parameters;
 mod pictures;
 mod png_corpus;
