@@ -221,6 +221,12 @@ fn the_package_is_installed_serves_a_picture_and_leaves_nothing_behind() {
     administrator.must("dpkg", &["--remove", "pixlserv"]);
     assert!(is_mine() && Path::new("/var/lib/pixlserv/images/a").exists());
     assert!(!Path::new("/usr/bin/pixlserv").exists() && Path::new(LINK).symlink_metadata().is_err());
+    // A purge takes all but images; when they are gone, nothing is left.
+    let said = administrator.must("dpkg", &["--purge", "pixlserv"]);
+    assert!(said.contains("images are left in /var/lib/pixlserv"), "{said}");
+    assert_eq!((left(), has_user()), (vec![PathBuf::from("/var/lib/pixlserv")], true));
+    administrator.must("sh", &["-ec", "rm /var/lib/pixlserv/images/a"]);
+    administrator.must("dpkg", &["--install", &package]);
     administrator.must("dpkg", &["--purge", "pixlserv"]);
     assert!(!is_known_to_dpkg() && !has_user());
     assert_eq!(left(), Vec::<PathBuf>::new());
