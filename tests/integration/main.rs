@@ -22,6 +22,7 @@ mod deadlines;
 mod disk_full;
 mod doctor;
 mod eager;
+mod endurance;
 mod eviction;
 mod fault_proxy;
 mod formats;

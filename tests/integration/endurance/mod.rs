@@ -1,0 +1,76 @@
+//! Load, crowds, overload, stops, faults, and a mix of everything. `cargo test` has a few seconds of each, with bounds
+//! that a busy machine keeps; where `PIXLSERV_ENDURANCE` names a number of seconds, each goes on for so long, and what
+//! is promised is asked for (`scripts/soak` does that with an optimised build).
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::server::Server;
+
+mod histogram;
+mod idle;
+mod load;
+mod overload;
+mod playback;
+mod trend;
+
+/// Seconds that each part takes, instead of a few.
+const LENGTH: &str = "PIXLSERV_ENDURANCE";
+
+/// How long a part goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    pub(crate) time: Duration,
+    /// Whether figures are asked for that only a quiet machine and an optimised build can give.
+    pub(crate) is_strict: bool,
+}
+
+impl Length {
+    /// So long, unless the environment asks for another.
+    pub(crate) fn of(short: Duration) -> Self {
+        match std::env::var(LENGTH) {
+            Ok(text) => Self {
+                time: Duration::from_secs(text.parse().unwrap_or_else(|_| panic!("{LENGTH}: seconds, not {text:?}"))),
+                is_strict: true,
+            },
+            Err(_) => Self { time: short, is_strict: false },
+        }
+    }
+
+    /// One bound where figures are asked for, else another.
+    pub(crate) fn bound<T>(&self, strict: T, generous: T) -> T {
+        if self.is_strict { strict } else { generous }
+    }
+}
+
+/// The line of numbers that a part has to say.
+pub(crate) fn report(part: &str, numbers: fmt::Arguments<'_>) {
+    crate::corpus::say(&format!("endurance {part}: {numbers}"));
+}
+
+/// Puts a photograph of 1024 × 768 there under `n` names; where the corpus is missing, noise.
+fn put_photographs(images: &Path, n: usize) {
+    let found = crate::corpus::folder().map(|corpus| corpus.join("photos/libgd__usfws_fire.jpg"));
+    let photograph = found.map_or_else(|| crate::pictures::noise(1024, 768), |file| std::fs::read(file).unwrap());
+    for number in 0..n {
+        std::fs::write(images.join(format!("photo-{number}.jpg")), &photograph).unwrap();
+    }
+}
+
+/// What nobody has asked for before, of photographs under so many names: a variant for each number.
+fn cold_target(number: usize, n_photographs: usize, least_side: usize) -> String {
+    let (name, rest) = (number % n_photographs, number / n_photographs);
+    format!("/image/w_{},h_{}/photo-{name}.jpg", least_side + rest % 128, least_side + rest / 128)
+}
+
+/// Checks that a server has nothing to say that would wake anybody, and that it ends in order. It may have told each of
+/// `n_refused` requests that there was no time for it.
+fn assert_ends_well(mut server: Server, n_refused: u64) {
+    server.assert_alive("all of it");
+    let log = server.stop();
+    let lines = log.lines().filter(|line| line.contains(" ERROR ") || line.contains("panic"));
+    let (refusals, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.contains("too busy, try again"));
+    assert!(lines.is_empty(), "{} such lines: {:#?}", lines.len(), &lines[..lines.len().min(5)]);
+    assert!(refusals.len() as u64 <= n_refused, "{} refusals in the log, {n_refused} told", refusals.len());
+}
