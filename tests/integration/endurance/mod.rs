@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::server::Server;
 
+mod drain;
 mod histogram;
 mod idle;
 mod load;
