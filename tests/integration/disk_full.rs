@@ -13,7 +13,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::pictures::noise;
-use crate::server::{PATIENCE, Server, poll, program};
+use crate::server::{PATIENCE, Server, poll, program, program_by};
 use crate::upload_form::{chunked_request, folder, form_of, stored_path, told, upload, upload_request};
 
 /// Nothing is kept in memory: a hit was on disk.
@@ -47,14 +47,9 @@ fn start(place: &str, options: &str) -> Option<Small> {
         eprintln!("skipped: this system lets us mount no file system, so nothing is known of full disks");
         return None;
     };
-    // Environment and arguments are those of the program, which takes the place of the shell.
-    let plain = program();
     let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]).arg(plain.get_program());
-    for (name, _) in plain.get_envs() {
-        command.env_remove(name);
-    }
-    let server = Server::start_as(command, directory, &images, CONFIGURATION);
+    command.args(way).args(["sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]);
+    let server = Server::start_as(program_by(command), directory, &images, CONFIGURATION);
     Some(Small { server, entry, place })
 }
 

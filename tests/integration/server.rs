@@ -37,6 +37,17 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// A command that ends in the program, such as `setpriv …`, which becomes it; environment and arguments are those of the
+/// program.
+pub(crate) fn program_by(mut command: Command) -> Command {
+    let plain = program();
+    command.arg(plain.get_program()).stdin(Stdio::null());
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs the program to its end and gives what it said.
 pub(crate) fn run_to_end(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()

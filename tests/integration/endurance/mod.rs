@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::server::Server;
 
+mod clock;
 mod drain;
+mod faults;
 mod histogram;
 mod idle;
 mod load;
