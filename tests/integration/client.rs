@@ -58,8 +58,10 @@ impl Client {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let mut answer = Answer { status, headers, body: Vec::new() };
-        let length = answer.header("Content-Length").and_then(|length| length.parse().ok()).ok_or_else(damaged)?;
-        answer.body = vec![0; length];
+        if status != 304 {
+            let length = answer.header("Content-Length").and_then(|length| length.parse().ok());
+            answer.body = vec![0; length.ok_or_else(damaged)?];
+        }
         self.stream.read_exact(&mut answer.body)?;
         Ok(Some(answer))
     }

@@ -16,6 +16,8 @@ mod idle;
 mod load;
 mod overload;
 mod playback;
+mod requests;
+mod soak;
 mod trend;
 
 /// Seconds that each part takes, instead of a few.
