@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::server::{Server, n_files};
 
+/// Parts of the second half, of each of which the lowest look counts.
+const N_WINDOWS: usize = 10;
+
 /// One look at a server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
@@ -35,18 +38,23 @@ impl Trend {
         &self.0[self.0.len() / 2..]
     }
 
-    /// KB that the resident set grows over the second half, by the straight line that lies nearest to all looks.
+    /// KB that the resident set grows over the second half, by the straight line that lies nearest to its lows: what
+    /// is in work comes and goes, and only a leak raises the ground that it stands on.
     pub(super) fn growth_kb(&self) -> f64 {
-        self.growth(|look| look.resident_kb as f64)
+        let windows = self.second_half().chunks(self.second_half().len().div_ceil(N_WINDOWS).max(1));
+        let lows: Vec<Look> =
+            windows.filter_map(|looks| looks.iter().min_by_key(|look| look.resident_kb)).copied().collect();
+        self.growth(&lows, |look| look.resident_kb as f64)
     }
 
-    /// The same of open files.
+    /// The same of open files, by all looks.
     pub(super) fn growth_files(&self) -> f64 {
-        self.growth(|look| look.n_files as f64)
+        self.growth(self.second_half(), |look| look.n_files as f64)
     }
 
-    fn growth(&self, value: impl Fn(&Look) -> f64) -> f64 {
-        let looks = self.second_half();
+    /// The slope over these looks, for all of the second half.
+    fn growth(&self, looks: &[Look], value: impl Fn(&Look) -> f64) -> f64 {
+        let half = self.second_half();
         let mean = |of: &dyn Fn(&Look) -> f64| looks.iter().map(of).sum::<f64>() / looks.len() as f64;
         let (x, y) = (mean(&|look| look.seconds), mean(&value));
         let spread: f64 = looks.iter().map(|look| (look.seconds - x).powi(2)).sum();
@@ -54,10 +62,10 @@ impl Trend {
             return 0.0;
         }
         let slope = looks.iter().map(|look| (look.seconds - x) * (value(look) - y)).sum::<f64>() / spread;
-        slope * (looks[looks.len() - 1].seconds - looks[0].seconds)
+        slope * (half[half.len() - 1].seconds - half[0].seconds)
     }
 
-    /// The resident set of the middle, as a mean of what was seen in the second half.
+    /// The resident set, as a mean of what was seen in the second half.
     pub(super) fn mean_kb(&self) -> f64 {
         let looks = self.second_half();
         looks.iter().map(|look| look.resident_kb as f64).sum::<f64>() / looks.len() as f64
