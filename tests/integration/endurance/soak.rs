@@ -5,19 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tempfile::TempDir;
-
 use super::histogram::Histogram;
 use super::requests::{ANY_PICTURE, Dice, Request, bad_framing, bad_target, good_image, good_target, upload};
 use super::trend::Trend;
-use super::{Length, assert_ends_well, report};
+use super::{Length, assert_ends_well, report, start};
 use crate::client::{Client, Until};
-use crate::server::{Answer, Server, program};
+use crate::server::{Answer, Server};
 use crate::upload_form::Told;
 
 /// The first number of all dice; printed, so that a run can be repeated (but for the names that the server gives).
@@ -41,18 +38,6 @@ transformations:
       watermark: {source: photo.png, gravity: se, scale: 0.3, opacity: 70}
       text: {content: 'a text', gravity: c, color: '#f80', size: 20, stroke: {width: 2}}
 ";
-
-/// A server whose C library gives large blocks back at once and keeps few others: what it hoards is no leak, and hides one.
-fn start() -> Server {
-    let directory = Arc::new(TempDir::new().unwrap());
-    let images = directory.path().join("images");
-    std::fs::create_dir(&images).unwrap();
-    std::fs::write(images.join("photo.png"), crate::pictures::png(48, 32)).unwrap();
-    std::fs::write(images.join("photo.jpg"), crate::pictures::jpeg(64, 48)).unwrap();
-    let mut command = program();
-    command.env("MALLOC_ARENA_MAX", "2").env("MALLOC_MMAP_THRESHOLD_", "262144");
-    Server::start_as(command, directory, &images, CONFIGURATION)
-}
 
 /// Puts pictures of all kinds there and gives their names: of the corpus, in a short run small ones of it, else what the
 /// server has.
@@ -251,7 +236,7 @@ fn everything_at_once_leaves_no_trace() {
     let length = Length::of(Duration::from_secs(5));
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = std::env::var(SEED).map_or_else(|_| now(), |text| text.parse().unwrap());
-    let server = start();
+    let server = start(CONFIGURATION);
     let names = put_pictures(&server.images(), length);
     report("soak", format_args!("{} pictures, {SEED}={seed}", names.len()));
     let is_over = AtomicBool::new(false);
