@@ -1,5 +1,6 @@
 //! Which path means what, and the answers' headers. The only place that knows URLs.
 
+mod complaints;
 mod cors;
 mod upload;
 
@@ -24,7 +25,12 @@ use crate::service::{
 };
 use crate::transform::{ScaledPath, Spec};
 
+use complaints::Complaints;
+
 pub use cors::Cors;
+
+/// What was told in the last minute.
+static COMPLAINTS: Complaints = Complaints::new();
 
 /// Where an image came from: `hit`, `miss` or `coalesced`.
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -378,13 +384,35 @@ fn quoted(tag: &str) -> String {
 fn refuse(request: &Request, error: &ServiceError) -> Response {
     let (status, text) = status(error);
     count_storage_error(error);
-    // Where keys cannot be checked, the index has said so once.
-    if status.is_server_error() && !matches!(error, ServiceError::Access(_)) {
-        tracing::error!(id = request.id, "{}", service::chain(error));
+    if status.is_server_error() {
+        complain(request, error);
     }
     match status {
         StatusCode::SERVICE_UNAVAILABLE => Response::unavailable(text),
         status => Response::text(status, text),
+    }
+}
+
+/// Tells what the server should mend. What may come with every request is told once a minute.
+fn complain(request: &Request, error: &ServiceError) {
+    let n_before = match error {
+        // The index has said so once.
+        ServiceError::Access(_) => return,
+        ServiceError::Busy => COMPLAINTS.note("busy".to_owned()),
+        ServiceError::Store(StoreError::Full { .. }) => COMPLAINTS.note("full".to_owned()),
+        ServiceError::Store(_) => COMPLAINTS.note("storage".to_owned()),
+        ServiceError::Watermark { mark, .. } => COMPLAINTS.note(format!("watermark {mark}")),
+        // Each is a fault of its own.
+        _ => Some(0),
+    };
+    let Some(n_before) = n_before else {
+        return;
+    };
+    let more = if n_before == 0 { String::new() } else { format!(" (and {n_before} times before, in a minute)") };
+    let id = request.id;
+    match error {
+        ServiceError::Busy => tracing::warn!(id, "images are answered 503: there is more to do than time{more}"),
+        error => tracing::error!(id, "{}{more}", service::chain(error)),
     }
 }
 

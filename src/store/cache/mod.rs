@@ -35,6 +35,7 @@ mod tests;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::objects::Objects;
@@ -350,6 +351,15 @@ fn format_of(record: &Record) -> Option<Format> {
 
 fn format_named(extension: &str) -> Option<Format> {
     [Format::Jpeg, Format::Png].into_iter().find(|format| format.extension() == extension)
+}
+
+/// Microseconds since 1970, of something that is used now: later than all that was used before in this process, also after
+/// the clock was set back. Else what is new would be the first to make room, for as long as it was set back.
+fn use_us() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
+    let now = now_us();
+    let later = |last: i64| Some(now.max(last.saturating_add(1)));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).map_or(now, |last| now.max(last.saturating_add(1)))
 }
 
 /// Microseconds since 1970.

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, statat};
+use rustix::io::Errno;
 
 use super::incoming::remove_leftovers;
 use super::{Found, Incoming, Storage, StoreError, Unread};
@@ -63,7 +64,11 @@ impl LocalStorage {
     }
 
     fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
-        let file = self.open_resolved(path, how).map_err(|error| classify(error.into(), path))?;
+        let file = self.open_resolved(path, how).map_err(|error| match error {
+            // One file that may not be seen is not there; a folder that may not be is trouble.
+            Errno::ACCESS => self.search().map_or_else(StoreError::Folder, |()| StoreError::NotFound(path.clone())),
+            error => classify(error.into(), path),
+        })?;
         opened(file, path)
     }
 
@@ -87,7 +92,7 @@ impl Storage for LocalStorage {
     fn look_at_once(&self, path: &SourcePath) -> Option<Option<Found>> {
         match self.open_resolved(path, ResolveFlags::CACHED) {
             Ok(file) => opened(file, path).ok().map(Some),
-            Err(rustix::io::Errno::NOENT) => Some(None),
+            Err(Errno::NOENT) => Some(None),
             Err(_) => None,
         }
     }
@@ -101,7 +106,17 @@ impl Storage for LocalStorage {
         let removed = || io::Error::new(io::ErrorKind::NotFound, "the image folder was removed");
         let status = fstat(&*self.root).map_err(io::Error::from);
         let is_there = status.and_then(|status| if status.st_nlink == 0 { Err(removed()) } else { Ok(()) });
-        is_there.map_err(StoreError::Folder)
+        is_there.and_then(|()| self.search()).map_err(StoreError::Folder)
+    }
+}
+
+impl LocalStorage {
+    /// Whether anything can be found in the folder: it may have become another's.
+    fn search(&self) -> io::Result<()> {
+        match statat(&*self.root, "pixlserv-is-looking", AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -147,7 +162,6 @@ fn backend(operation: &'static str, path: &SourcePath, source: io::Error) -> Sto
 
 /// What cannot be there, or may not be seen, is not found; only failures of the machine are failures.
 fn classify(error: io::Error, path: &SourcePath) -> StoreError {
-    use rustix::io::Errno;
     let errno = Errno::from_io_error(&error);
     let failed = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::INTR, Errno::AGAIN, Errno::NOSYS];
     match errno {

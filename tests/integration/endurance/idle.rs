@@ -166,7 +166,7 @@ fn a_siege_does_not_shut_honest_clients_out() {
     let is_freed = || (n_files(&server) <= files_before + 8).then_some(());
     assert!(poll(Instant::now() + PATIENCE, is_freed).is_some(), "{} files, before {files_before}", n_files(&server));
     assert_eq!(server.get("/image/w_20/photo.jpg").status, 200);
-    assert_ends_well(server, 0);
+    assert_ends_well(server);
 }
 
 /// A picture of 3 MB that nobody can compress.

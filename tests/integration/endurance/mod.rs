@@ -85,13 +85,11 @@ fn cold_target(number: usize, n_photographs: usize, least_side: usize) -> String
     format!("/image/w_{},h_{}/photo-{name}.jpg", least_side + rest % 128, least_side + rest / 128)
 }
 
-/// Checks that a server has nothing to say that would wake anybody, and that it ends in order. It may have told each of
-/// `n_refused` requests that there was no time for it.
-fn assert_ends_well(mut server: Server, n_refused: u64) {
+/// Checks that a server has nothing to say that would wake anybody, and that it ends in order.
+fn assert_ends_well(mut server: Server) {
     server.assert_alive("all of it");
     let log = server.stop();
-    let lines = log.lines().filter(|line| line.contains(" ERROR ") || line.contains("panic"));
-    let (refusals, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.contains("too busy, try again"));
+    let is_bad = |line: &&str| line.contains(" ERROR ") || line.contains("panic");
+    let lines: Vec<&str> = log.lines().filter(is_bad).collect();
     assert!(lines.is_empty(), "{} such lines: {:#?}", lines.len(), &lines[..lines.len().min(5)]);
-    assert!(refusals.len() as u64 <= n_refused, "{} refusals in the log, {n_refused} told", refusals.len());
 }

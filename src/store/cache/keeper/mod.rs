@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::complaints::is_away;
 use super::files::{NewFile, Written};
 use super::recall::Known;
-use super::{CacheOptions, Fill, Shelf, now_us};
+use super::{CacheOptions, Fill, Shelf, use_us};
 use crate::index::{Access, Gone, Record};
 use crate::metrics::{Stage, metrics};
 use crate::transform::VariantId;
@@ -137,10 +137,10 @@ impl Keeper {
             Entry::Occupied(mut access) => {
                 let access = access.get_mut();
                 access.count += 1;
-                access.last_us = now_us();
+                access.last_us = use_us();
             }
             Entry::Vacant(place) if !is_full => {
-                place.insert(Access { id: id.0, count: 1, last_us: now_us() });
+                place.insert(Access { id: id.0, count: 1, last_us: use_us() });
             }
             Entry::Vacant(_) => {}
         }
@@ -481,7 +481,7 @@ impl Shelf {
 }
 
 fn record_of(fill: &Fill) -> Record {
-    let now = now_us();
+    let now = use_us();
     Record {
         id: fill.id.0,
         source: fill.source.as_str().to_owned(),
