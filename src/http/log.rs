@@ -40,7 +40,7 @@ pub(super) fn answered(request: &Request, answered: &Answered, is_logged: bool) 
     tracing::info!(
         id = request.id,
         request_id = named(request),
-        peer = request.peer.map(tracing::field::display),
+        client = notes.client.or(request.peer).map(tracing::field::display),
         method = %request.method,
         path = %loggable(&request.target.path),
         status = status.as_u16(),
@@ -63,7 +63,7 @@ pub(super) fn refused(id: u64, peer: Option<IpAddr>, error: HeadError, is_logged
     let status = error.status().as_u16();
     metrics().refused_heads.with_label_values(&[status.to_string()]).inc();
     if is_logged {
-        tracing::info!(id, peer = peer.map(tracing::field::display), status, reason = %error, "request refused");
+        tracing::info!(id, client = peer.map(tracing::field::display), status, reason = %error, "request refused");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a handler gives back, and the bytes of its head. Fields that belong to the connection are written here and
 //! nowhere else: Date, Content-Length, Connection.
 
+use std::net::IpAddr;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -108,6 +109,8 @@ pub struct Response {
 pub struct Notes {
     /// What was asked for.
     pub route: Route,
+    /// Who asked, as far as whoever passed the request on is believed.
+    pub client: Option<IpAddr>,
     /// What the cache had to do with it.
     pub cache: CacheResult,
     /// How long its stages took.

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType};
 
+use crate::client::Client;
 use crate::nginx::{Nginx, Shipped};
-use crate::server::{Answer, PATIENCE, Server, answers, poll, try_connect};
+use crate::server::{Answer, PATIENCE, Server, answers, exchange, poll, try_connect};
+use crate::upload_form::{Told, form_of, upload_request};
 
 /// nginx with answers of its own, which it asks about after a second instead of a minute.
 fn keeping(server: &Server) -> Option<Nginx> {
@@ -232,4 +234,55 @@ fn a_request_goes_on_with_a_name() {
         assert!(names.len() == 1 && names[0].len() == 32, "{target}: {head}");
         assert_eq!(values("X-Forwarded-For"), ["127.0.0.1"], "{target}");
     }
+}
+
+/// As it is installed: through a unix socket, with cached files sent by nginx, and clients told apart by their addresses.
+#[test]
+fn all_of_it_comes_through_the_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let server = Server::start(&format!(
+        "listen: [\"127.0.0.1:0\", \"unix:{}\"]\nthrottling-rate: 30\ncache: {{x-accel-redirect: /pixlserv-cache/}}\n",
+        socket.display()
+    ));
+    let nginx = Nginx::start_with(|own, directory| {
+        let mut shipped = Shipped::before(server.address(), own, directory);
+        shipped.replace(&format!("server {} ", server.address()), &format!("server unix:{} ", socket.display()));
+        shipped.replace("/var/lib/pixlserv/data/", &format!("{}/", server.data().display()));
+        shipped.0
+    });
+    let Some(nginx) = nginx else {
+        return;
+    };
+    let upload = upload_request("/upload", &form_of(&crate::pictures::jpeg(64, 48)));
+    let told = Told::only(&exchange(nginx.address(), &upload, PATIENCE), "through nginx");
+    assert_eq!(told.status, 200, "{told:?}");
+    let target = format!("/image/w_20/{}", told.path);
+    let made = nginx.get(&target);
+    assert_eq!((made.status, made.header("X-Cache")), (200, Some("miss")), "{made:?}");
+    let tag = made.header("ETag").unwrap();
+    assert_eq!(nginx.request("GET", &target, &[("If-None-Match", tag)]).status, 304);
+    let part = nginx.request("GET", &target, &[("Range", "bytes=2-5")]);
+    assert_eq!((part.status, &part.body[..]), (206, &made.body[2..=5]));
+    let redirected = || server.request("GET", &target, &[("X-Sendfile-Type", "X-Accel-Redirect")]);
+    let is_there = || redirected().header("X-Accel-Redirect").is_some().then_some(());
+    poll(Instant::now() + PATIENCE, is_there).expect("it is on disk after a while");
+    let sent = nginx.get(&target);
+    assert_eq!((sent.status, sent.header("X-Cache"), &sent.body), (200, Some("hit"), &made.body));
+    assert!(server.log().contains("request_id=") && server.log().contains("client=127.0.0.1"), "{}", server.log());
+
+    // One address has had enough; another is not concerned.
+    let ask = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
+    let statuses = |mut stream: TcpStream, n: usize| {
+        let mut client = Client::over(stream.try_clone().unwrap());
+        (0..n)
+            .map(|_| {
+                stream.write_all(ask.as_bytes()).unwrap();
+                client.receive().unwrap().unwrap().status
+            })
+            .collect::<Vec<u16>>()
+    };
+    let of_one = statuses(try_connect(nginx.address()).unwrap(), 60);
+    assert!(of_one.contains(&429), "{of_one:?}");
+    assert_eq!(statuses(connect_from_elsewhere(nginx.address()), 5), [200; 5]);
 }

@@ -216,7 +216,8 @@ enum Routed {
 pub fn dress(site: &Site, request: &Request, response: Response) -> Response {
     let is_error = response.status.is_client_error() || response.status.is_server_error();
     let route = Route::of(&request.target.path).map(|route| route.label()).unwrap_or_default();
-    let notes = Notes { route, ..response.notes };
+    let client = client_address(request, &site.trusted_proxies);
+    let notes = Notes { route, client, ..response.notes };
     let mut response = if is_error && route == metrics::Route::Upload { upload::dress(response) } else { response };
     response.notes = notes;
     let response = if site.debug_headers { tell_times(response) } else { response };
