@@ -15,8 +15,9 @@ const CONFIGURATION: &str = "etc/pixlserv/pixlserv.yaml";
 const SITE: &str = "etc/nginx/sites-available/pixlserv";
 
 /// What belongs to an installation, and who may do what with it. The package has the same.
-pub(crate) const FILES: [(&str, u32); 12] = [
+pub(crate) const FILES: [(&str, u32); 13] = [
     ("usr/bin/pixlserv", 0o755),
+    ("usr/sbin/pixlserv-admin", 0o755),
     (CONFIGURATION, 0o644),
     ("etc/pixlserv/pixlserv.env", 0o600),
     (SITE, 0o644),

@@ -221,6 +221,10 @@ fn the_package_is_installed_serves_a_picture_and_leaves_nothing_behind() {
     administrator.must("dpkg", &["--remove", "pixlserv"]);
     assert!(is_mine() && Path::new("/var/lib/pixlserv/images/a").exists());
     assert!(!Path::new("/usr/bin/pixlserv").exists() && Path::new(LINK).symlink_metadata().is_err());
+    // What was linked is linked again.
+    administrator.must("dpkg", &["--install", &package]);
+    assert_eq!(Path::new(LINK).exists(), Path::new("/etc/nginx/sites-enabled").is_dir());
+    administrator.must("dpkg", &["--remove", "pixlserv"]);
     // A purge takes all but images; when they are gone, nothing is left.
     let said = administrator.must("dpkg", &["--purge", "pixlserv"]);
     assert!(said.contains("images are left in /var/lib/pixlserv"), "{said}");
