@@ -24,14 +24,18 @@
 //! | [`index`] | what is known of cached answers, keys, and work to be done: in SQLite, or in redis for several servers |
 //! | [`raster`] | sizes, rectangles, formats, pixmaps |
 //! | [`simd`] | which instruction sets the CPU has; loads and stores of kernels |
+//! | [`metrics`] | what all of them count and measure, for `/metrics`, the log and `Server-Timing` |
 //!
 //! # What holds everywhere
 //!
-//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster` and `simd` import
-//!   nothing of ours. A test reads every `crate::` path and fails on an import against this order.
+//! - Direction: `cli → http → service → rooms`; `pipeline → plan → transform → raster`; `raster`, `simd` and `metrics`
+//!   import nothing of ours. A test reads every `crate::` path and fails on an import against this order.
 //! - Only `http` touches client sockets; only `store` and `index` reach the network: object storages (`store::objects`) and
 //!   redis.
-//! - `transform`, `plan`, `pipeline`, `raster` and `simd` touch no file, socket, clock, environment or log.
+//! - `transform`, `plan`, `pipeline`, `raster` and `simd` touch no file, socket, clock, environment or log. The pipeline
+//!   tells which part of the work begins; whoever runs it has the clock.
+//! - Work begins only for somebody who still waits for it.
+//! - A configuration is replaced as a whole ([`service::Live`]); what has begun ends by the one that it began with.
 //! - I/O happens before or after the pixel work, never inside it. One request, one worker: nothing is split over
 //!   threads.
 //! - The cache fails no request, and writes by a thread of its own.

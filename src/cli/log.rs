@@ -84,13 +84,14 @@ fn write(received: &Receiver<Task>, n_lost: &AtomicU64) {
             }
             next = if text.len() < 1 << 16 { received.try_recv().ok() } else { None };
         }
-        let lost = n_lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            text.extend_from_slice(format!("{lost} lines of the log were lost: it is read too slowly\n").as_bytes());
-        }
         // There is nowhere else to say that standard error is closed.
         let _ = stderr.write_all(&text);
         text.clear();
+        let lost = n_lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            // It comes to this thread as any other line, and there is room for it now.
+            tracing::warn!("{lost} lines of the log were lost: it is read too slowly");
+        }
         if let Some(done) = end {
             let _ = done.send(());
         }

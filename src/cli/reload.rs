@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::run::look_for_watermarks;
 use super::{accept, assemble, load, systemd};
-use crate::config::Config;
+use crate::config::{Config, Loop};
 use crate::http::Limits;
 use crate::http::routes::Site;
 use crate::metrics::metrics;
@@ -52,14 +52,14 @@ impl Reload {
         if !kept.keys.is_empty() {
             tracing::warn!("changes of {} need a restart, the rest is in force", kept.keys.join(", "));
         }
-        let service = assemble::renewed(&self.service.get(), &kept.config);
-        look_for_watermarks(&service);
-        self.service.set(service);
+        self.service.set(assemble::renewed(&self.service.get(), &kept.config));
         self.site.set(assemble::site(&kept.config, self.service.get(), Arc::clone(&self.readiness)));
         self.limits.set(assemble::limits(&kept.config));
         assemble::show_bounds(&kept.config);
         note_time();
         self.config = kept.config;
+        // It may take as long as the storage does.
+        look_for_watermarks(&self.service.get());
         Ok(())
     }
 }
@@ -103,6 +103,10 @@ fn keep_fixed(old: &Config, mut new: Config) -> Kept {
         keep(&mut keys, "cache.memory", &cache.memory_bytes, &mut new_cache.memory_bytes);
     }
     keep(&mut keys, "http.loop", &old.front_door.r#loop, &mut new.front_door.r#loop);
+    if old.front_door.r#loop != Loop::Epoll {
+        // That one takes no other bounds while it runs.
+        keep(&mut keys, "http", &old.front_door, &mut new.front_door);
+    }
     // The environment is that of the process, and does not change.
     new.storage.clone_from(&old.storage);
     new.index.clone_from(&old.index);

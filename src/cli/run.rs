@@ -1,8 +1,9 @@
 //! `pixlserv run`: from a configuration to a server, and to its end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ const MIN_FLUSH: Duration = Duration::from_secs(5);
 /// Connections of those who only look at `/metrics`.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// Serve images.
+/// Serve images. SIGHUP has the configuration read again; SIGTERM and SIGINT let running requests finish, and end the server.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run")]
 pub(super) struct Arguments {
@@ -60,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let stop = Stop::new().map_err(|error| format!("cannot make a pipe: {error}"))?;
     raise_open_files();
     let listeners = config.listen.iter().map(assemble::listen).collect::<Result<Vec<_>, _>>()?;
-    let for_metrics = serve_metrics(&config, &limits.get(), &stop)?;
+    let for_metrics = serve_metrics(&config, (&site, &limits.get()), &stop)?;
     let handlers = handlers(&site, io);
     let pulse = Arc::clone(&handlers.pulse);
     let reload = Reload {
@@ -123,11 +124,16 @@ fn handlers(site: &Arc<Live<Site>>, threads: Arc<rayon::ThreadPool>) -> Handlers
         queued: Arc::new(move |request, reply| routes::answer(&queued.get(), request, reply)),
         threads,
         pulse: Arc::default(),
+        is_counted: true,
     }
 }
 
 /// Serves `/metrics` at addresses of its own, with a loop and a thread of its own, if the configuration names some.
-fn serve_metrics(config: &Config, limits: &Limits, stop: &Stop) -> Result<Option<JoinHandle<()>>, String> {
+fn serve_metrics(
+    config: &Config,
+    (site, limits): (&Arc<Live<Site>>, &Limits),
+    stop: &Stop,
+) -> Result<Option<JoinHandle<()>>, String> {
     if config.metrics_listen.is_empty() {
         return Ok(None);
     }
@@ -142,9 +148,13 @@ fn serve_metrics(config: &Config, limits: &Limits, stop: &Stop) -> Result<Option
     let handlers = Handlers {
         instant: Arc::new(|_| None),
         dresser: Arc::new(|_, response| response),
-        queued: Arc::new(|request, reply| reply.send(routes::answer_metrics(&request))),
+        queued: {
+            let site = Arc::clone(site);
+            Arc::new(move |request, reply| reply.send(routes::answer_metrics(&site.get(), &request)))
+        },
         threads: Arc::new(threads),
-        pulse: Arc::new(AtomicU64::new(0)),
+        pulse: Arc::default(),
+        is_counted: false,
     };
     let limits = Live::new(Limits { max_connections: METRICS_CONNECTIONS, access_log: false, ..limits.clone() });
     let stop = stop.clone();
@@ -161,6 +171,16 @@ fn serve_metrics(config: &Config, limits: &Limits, stop: &Stop) -> Result<Option
 fn heed_signals(stop: &Stop, mut reload: Reload) -> Result<(), String> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let mut signals = signals.map_err(|error| format!("cannot wait for signals: {error}"))?;
+    // A thread of its own, so that a storage which hangs does not keep the end from being heard. One more may wait.
+    let (asks, asked) = sync_channel(1);
+    let reload_when_asked = move || {
+        while let Ok(()) = asked.recv() {
+            // The panic is in the log; what was in force stays.
+            let _ = catch_unwind(AssertUnwindSafe(|| reload.run()));
+        }
+    };
+    let cannot_start = |error| format!("cannot start a thread: {error}");
+    thread::Builder::new().name("reload".to_owned()).spawn(reload_when_asked).map_err(cannot_start)?;
     let stop = stop.clone();
     let was_on_terminal = log::is_on_terminal();
     let wait = move || {
@@ -168,7 +188,8 @@ fn heed_signals(stop: &Stop, mut reload: Reload) -> Result<(), String> {
             // A terminal that was closed says so by the same signal.
             let has_lost_terminal = was_on_terminal && !log::is_on_terminal();
             if signal == SIGHUP && !has_lost_terminal {
-                reload.run();
+                // If one waits already, it reads what is there now.
+                let _ = asks.try_send(());
                 continue;
             }
             tracing::info!("stopping: running requests finish first");
@@ -176,10 +197,7 @@ fn heed_signals(stop: &Stop, mut reload: Reload) -> Result<(), String> {
             stop.request();
         }
     };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(wait)
-        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(cannot_start)?;
     Ok(())
 }
 

@@ -17,6 +17,8 @@ const WORK_BYTES_PER_THREAD: u64 = 64 << 20;
 const MIN_WORK_BYTES: u64 = 16 << 20;
 /// What an upload takes in memory while it comes.
 const UPLOAD_BYTES: u64 = 256 << 10;
+/// What a connection takes beside a head that has not come to its end.
+const CONNECTION_BYTES: u64 = 1 << 10;
 
 /// A limit of memory for all of the process, and who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,29 +51,37 @@ pub(super) struct Shares {
     pub(super) unwritten: u64,
     pub(super) unsent: u64,
     pub(super) uploads: u32,
+    pub(super) connections: u32,
 }
 
 impl Shares {
-    /// The usual ones for this many threads that draw; with a limit, no more than together fit into it.
-    pub(super) fn new(limit: Option<MemoryLimit>, n_threads: usize) -> Self {
+    /// The usual ones for this many threads that draw, and heads of this size; with a limit, no more than together fit
+    /// into it.
+    pub(super) fn new(limit: Option<MemoryLimit>, n_threads: usize, head_bytes: u32) -> Self {
         let usual = Self {
             work: WORK_BYTES.max(WORK_BYTES_PER_THREAD * n_threads as u64),
             cache: 64 << 20,
             unwritten: 64 << 20,
             unsent: 256 << 20,
             uploads: 512,
+            connections: 10_000,
         };
         let Some(MemoryLimit { bytes, .. }) = limit else {
             return usual;
         };
         let room = bytes.saturating_sub(BASE_BYTES).max(bytes / 4);
-        // With sources and stamps, work takes 11/8 of its share: half of all. 15/16 are given away.
+        // How many of something fit into a sixteenth, or two of them.
+        let number = |sixteenths: u64, bytes: u64, usual: u32| {
+            u32::try_from((room * sixteenths / 16 / bytes).clamp(1, usual.into())).unwrap_or(usual)
+        };
+        // With sources and stamps, work takes 11/8 of its share. All together is 15/16 of the room.
         Self {
-            work: usual.work.min(room * 3 / 8).max(MIN_WORK_BYTES),
+            work: usual.work.min(room * 5 / 16).max(MIN_WORK_BYTES),
             cache: usual.cache.min(room / 8),
             unwritten: usual.unwritten.min(room / 16),
             unsent: usual.unsent.min(room / 8).max(1 << 20),
-            uploads: u32::try_from((room / 16 / UPLOAD_BYTES).clamp(1, usual.uploads.into())).unwrap_or(usual.uploads),
+            uploads: number(1, UPLOAD_BYTES, usual.uploads),
+            connections: number(2, u64::from(head_bytes) + CONNECTION_BYTES, usual.connections),
         }
     }
 }
@@ -83,7 +93,9 @@ impl super::Config {
     pub fn most_memory(&self) -> u64 {
         let (work, uploads) = (self.work.memory_bytes, u64::from(self.front_door.max_uploads));
         let cache = if self.cache.is_enabled { self.cache.memory_bytes + self.cache.unwritten_bytes } else { 0 };
-        let connections = u64::from(self.front_door.max_connections) << 10;
+        // Each may have sent a head that is not whole, or be ahead with the next one.
+        let door = &self.front_door;
+        let connections = u64::from(door.max_connections) * (u64::from(door.max_head_bytes) + CONNECTION_BYTES);
         BASE_BYTES
             + work
             + work / 4
@@ -159,13 +171,13 @@ mod tests {
     #[test]
     fn shares_fit_into_the_limit() {
         let most = |text: &str| Config::parse(text, Path::new("."), &Environment::default()).unwrap().most_memory();
-        for mega in [192_u64, 256, 384, 512, 1024, 4096, 65_536] {
+        for mega in [128, 150, 192_u64, 256, 384, 512, 1024, 4096, 65_536] {
             let limit = mega << 20;
             let bytes = most(&format!("memory-limit: {limit}\n"));
-            assert!(bytes <= limit, "{mega} MB: {} MB", bytes >> 20);
+            assert!(bytes <= limit, "{mega} MB: {bytes} bytes");
             assert!(mega > 1024 || bytes >= limit * 7 / 10, "{mega} MB: only {} MB", bytes >> 20);
         }
-        let usual = Shares::new(None, 64);
+        let usual = Shares::new(None, 64, 16_384);
         assert_eq!((usual.work, usual.uploads), (4 << 30, 512));
     }
 }

@@ -266,7 +266,8 @@ impl Config {
         };
         let pixel_threads = number(file.pixel_threads, 0);
         let n_threads = if pixel_threads > 0 { pixel_threads as usize } else { environment.n_cores };
-        let shares = Shares::new(memory_limit, n_threads);
+        let head_bytes = file.http.as_ref().and_then(|http| http.max_head_size);
+        let shares = Shares::new(memory_limit, n_threads, number(head_bytes, FrontDoor::default().max_head_bytes));
         let local_path = file.local_path.map_or_else(|| PathBuf::from("local-images"), |path| path.0);
         Ok(Self {
             catalog: Catalog { named, rules },
@@ -330,7 +331,12 @@ fn log_of(section: LogSection) -> Log {
 }
 
 fn front_door(section: HttpSection, shares: Shares) -> FrontDoor {
-    let default = FrontDoor { max_uploads: shares.uploads, max_unsent_bytes: shares.unsent, ..FrontDoor::default() };
+    let default = FrontDoor {
+        max_uploads: shares.uploads,
+        max_connections: shares.connections,
+        max_unsent_bytes: shares.unsent,
+        ..FrontDoor::default()
+    };
     FrontDoor {
         max_connections: number(section.max_connections, default.max_connections),
         max_connections_per_address: number(section.max_connections_per_address, default.max_connections_per_address),

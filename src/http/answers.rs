@@ -14,7 +14,8 @@ use super::slots::Token;
 /// Connection, number of the request, and what becomes of it.
 pub(super) type Waiting = (Token, u64, Outcome);
 
-/// Answers that were given and not yet taken. At most one for each connection, which bounds their number.
+/// Answers that were given and not yet taken: as many as there are requests with a handler, which `max-requests` and the
+/// queues of images bound.
 pub(super) struct Answers {
     waiting: Mutex<Vec<Waiting>>,
     /// Whether the loop has been woken for what is waiting.

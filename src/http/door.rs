@@ -28,7 +28,7 @@ use super::socket::Socket;
 use super::stop::Stop;
 use super::timers::Timers;
 use super::unsent::Unsent;
-use crate::metrics::metrics;
+use crate::metrics::{count_shed, metrics};
 use crate::service::Live;
 
 /// How long the loop takes no connections in when the system, or the house, has no more room.
@@ -140,7 +140,9 @@ impl Door {
             self.fire_timers();
             self.free_memory();
             self.end_pause();
-            self.gauges.show(&self.connections, &self.shared);
+            if self.shared.handlers.is_counted {
+                self.gauges.show(&self.connections, &self.shared);
+            }
             if self.stop.is_requested() && self.stop_ends.is_none() {
                 self.begin_stop();
             }
@@ -228,7 +230,7 @@ impl Door {
 
     fn close(&mut self, token: Token) {
         if let Some(mut connection) = self.connections.remove(token) {
-            connection.abandon();
+            connection.abandon(&self.shared);
             self.capacity.leave(connection.peer);
             if let Some(held) = connection.take_held() {
                 self.shared.unsent.give_back(&held);
@@ -294,6 +296,7 @@ impl Door {
         for _ in 0..ACCEPT_BATCH {
             let is_full = self.connections.len() >= self.capacity.max(self.shared.now);
             if is_full && !self.evict(self.shared.limits.eviction_age) {
+                count_shed("max-connections");
                 return self.pause();
             }
             let Some(listener) = self.listeners.get(index) else {
@@ -318,9 +321,11 @@ impl Door {
 
     fn admit(&mut self, socket: Socket, peer: Option<IpAddr>) {
         if !self.capacity.enter(peer) {
-            return turn_away(&socket);
+            return turn_away(&socket, "max-connections-per-address");
         }
-        metrics().connections_accepted.inc();
+        if self.shared.handlers.is_counted {
+            metrics().connections_accepted.inc();
+        }
         let token = self.connections.insert(Connection::new(socket, peer, &self.shared));
         let Some(connection) = self.connections.get_mut(token) else {
             return;
@@ -329,7 +334,7 @@ impl Door {
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         let data = epoll::EventData::new_u64(token.to_bits());
         if let Err(error) = epoll::add(&self.epoll, &connection.socket, data, flags) {
-            turn_away(&connection.socket);
+            turn_away(&connection.socket, "max-connections");
             self.log(&error.into());
             return self.close(token);
         }

@@ -82,6 +82,8 @@ pub struct Handlers {
     pub threads: Arc<ThreadPool>,
     /// Grows every second at least, as long as the loop lives.
     pub pulse: Arc<AtomicU64>,
+    /// Whether requests and connections are those that `/metrics` and the log are about.
+    pub is_counted: bool,
 }
 
 /// Serves until `stop` is asked for; then takes no more connections, lets running requests finish, `stop_timeout` at

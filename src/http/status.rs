@@ -35,7 +35,7 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
         ServiceError::Decode(DecodeError::TooManyPixels { .. } | DecodeError::Damaged(_)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
-        ServiceError::Busy | ServiceError::Store(StoreError::Changing(_)) => {
+        ServiceError::Busy(_) | ServiceError::Store(StoreError::Changing(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
         ServiceError::Interrupted | ServiceError::NoRandomNumbers => {

@@ -38,6 +38,7 @@ fn ids(gone: &[Gone]) -> Vec<u8> {
 #[test]
 fn records_come_and_go_with_their_totals() {
     each(|index| {
+        assert_eq!(index.latest_use().unwrap(), None);
         let first = record_of(1, "a.jpg", "1", 10, 100);
         let inserted = index.insert(&[(first.clone(), 0), (record_of(2, "b.jpg", "1", 20, 101), 0)]).unwrap();
         assert_eq!(inserted, Inserted { is_kept: vec![true, true], gone: vec![] });
@@ -51,6 +52,9 @@ fn records_come_and_go_with_their_totals() {
         index.insert(&[(record_of(4, "empty.jpg", "1", 0, 103), 0)]).unwrap();
         index.remove(&[[2; 32], [4; 32], [9; 32]]).unwrap();
         assert_eq!(index.totals().unwrap(), Totals { records: 1, bytes: 5 });
+        assert_eq!(index.latest_use().unwrap(), Some(102));
+        index.touch(&[Access { id: [3; 32], count: 1, last_us: 1_796_000_000_000_001 }]).unwrap();
+        assert_eq!(index.latest_use().unwrap(), Some(1_796_000_000_000_001));
     });
 }
 

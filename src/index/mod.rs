@@ -84,6 +84,11 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// If the index fails.
     fn totals(&self) -> Result<Totals, IndexError>;
 
+    /// The latest use of any answer, in microseconds since 1970; `None` if there is none.
+    /// # Errors
+    /// If the index fails.
+    fn latest_use(&self) -> Result<Option<i64>, IndexError>;
+
     /// Takes new records, each with the generation at which its work began. One whose source was purged since is left
     /// out. Records of other states of the same sources go. One that is there already gets the new file's extension,
     /// size, checksum and time.

@@ -20,8 +20,10 @@ pub use stages::{Stage, StageTimes, Stopwatch};
 
 /// Seconds of a request, from its head to its answer: a hit in memory takes some microseconds, a cold one in a full
 /// queue many seconds.
-const REQUEST_SECONDS: [f64; 16] =
-    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const REQUEST_SECONDS: [f64; 18] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0,
+    40.0,
+];
 /// Seconds of a stage.
 const STAGE_SECONDS: [f64; 13] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -153,7 +155,7 @@ impl Metrics {
             connections: it.gauge("connections", "Open connections"),
             connections_accepted: it.counter("connections_accepted_total", "Connections that were taken in"),
             connections_closed: it.counters(
-                "connections_evicted_total",
+                "connections_closed_total",
                 "Connections closed by the server before their time, by the reason",
                 &["reason"],
             ),
@@ -210,7 +212,7 @@ impl Metrics {
         let reasons =
             ["max-connections", "max-requests", "max-uploads", "max-queue", "queue-timeout", "request-timeout"];
         begin(&self.shed, &reasons);
-        begin(&self.shed, &["throttling-rate"]);
+        begin(&self.shed, &["throttling-rate", "max-connections-per-address"]);
         begin(&self.connections_closed, &["max-connections", "max-unsent"]);
         begin(&self.cache_errors, &["reading a file", "writing a file", "removing a file", "making room", "keeping"]);
         begin(&self.cache_errors, &["asking the index", "writing the index", "writing down uses", "mending"]);

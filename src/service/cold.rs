@@ -79,7 +79,7 @@ fn admit(
 ) {
     let threads = Arc::clone(threads);
     gate.enter(n_bytes, move |entered| match entered {
-        Err(Busy) => work(Err(Busy)),
+        Err(busy) => work(Err(busy)),
         Ok(ticket) => threads.spawn_fifo(move || work(Ok(ticket))),
     });
 }
@@ -142,16 +142,25 @@ impl Job {
         let marks = self.wanted.iter().flat_map(|wanted| &wanted.answer.marks);
         let n_bytes = source_bytes + marks.map(|mark| mark.version.size_bytes).sum::<u64>();
         service.workshop.read(n_bytes, move |entered| match entered {
-            Err(Busy) => self.fail(ServiceError::Busy),
+            Err(busy) => {
+                if self.begin() {
+                    self.fail(ServiceError::Busy(busy));
+                }
+            }
             Ok(reading) => self.read(reading),
         });
     }
 
-    fn read(mut self, reading: Ticket) {
+    /// Keeps what is still waited for; false if nothing is.
+    fn begin(&mut self) -> bool {
         let n_wanted = self.wanted.len();
         self.wanted.retain_mut(|wanted| wanted.lead.begin());
         metrics().abandoned.inc_by((n_wanted - self.wanted.len()) as u64);
-        if self.wanted.is_empty() {
+        !self.wanted.is_empty()
+    }
+
+    fn read(mut self, reading: Ticket) {
+        if !self.begin() {
             return;
         }
         self.watch.enter(Stage::Fetch);
@@ -168,7 +177,7 @@ impl Job {
         self.watch.enter(Stage::Queue);
         let service = Arc::clone(&self.service);
         service.workshop.draw(bytes, move |entered| match entered {
-            Err(Busy) => self.fail(ServiceError::Busy),
+            Err(busy) => self.fail(ServiceError::Busy(busy)),
             Ok(drawing) => self.draw(source, &plans, gathered, (reading, drawing)),
         });
     }
@@ -288,7 +297,8 @@ impl Job {
         }
     }
 
-    fn fail(self, error: ServiceError) {
+    fn fail(mut self, error: ServiceError) {
+        self.watch.take().observe();
         let error = Arc::new(error);
         for wanted in self.wanted {
             wanted.lead.end(Err(Arc::clone(&error)));

@@ -254,7 +254,7 @@ impl EagerWorker {
 fn may_succeed_later(error: &ServiceError) -> bool {
     let failed = |error: &StoreError| !matches!(error, StoreError::NotFound(_) | StoreError::TooLarge { .. });
     match error {
-        ServiceError::Busy => true,
+        ServiceError::Busy(_) => true,
         ServiceError::Store(error) | ServiceError::Watermark { cause: MarkError::Store(error), .. } => failed(error),
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! What can go wrong on the way through the rooms.
 
 use super::UploadError;
+pub use super::gate::Busy;
 use crate::transform::{SourcePath, TransformError};
 
 // Causes that `http` tells apart; it does not know the rooms that they come from.
@@ -30,7 +31,7 @@ pub enum ServiceError {
     Decode(#[from] DecodeError),
     /// There was no place or no memory to make the image in time.
     #[error("too busy, try again")]
-    Busy,
+    Busy(Busy),
     /// The work on the image ended without a result; the log has the panic.
     #[error("the work on the image was interrupted")]
     Interrupted,

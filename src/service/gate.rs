@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
 
-use crate::metrics::{count_shed, metrics};
+use crate::metrics::metrics;
 
 /// What may be inside of an admission at once, and what may wait for it.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +54,12 @@ struct Waiting {
 /// Told once: go in, or give up.
 type Go = dyn FnOnce(Result<Ticket, Busy>) + Send;
 
-/// There was no room, or not in time.
+/// There was no room, or not in time: by which bound, as the configuration names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Busy;
+pub struct Busy(pub &'static str);
+
+const NO_PLACE: Busy = Busy("max-queue");
+const NO_TIME: Busy = Busy("queue-timeout");
 
 /// A place inside; left when dropped.
 #[derive(Debug)]
@@ -100,8 +103,7 @@ impl Gate {
         }
         if state.queue.len() >= state.limits.queue {
             drop(state);
-            count_shed("max-queue");
-            return go(Err(Busy));
+            return go(Err(NO_PLACE));
         }
         state.queue.push_back(Waiting { bytes, since: Instant::now(), go: Box::new(go) });
         self.show(&state);
@@ -126,10 +128,7 @@ impl Gate {
             let Some(first) = state.queue.pop_front() else {
                 break;
             };
-            if is_late {
-                count_shed("queue-timeout");
-            }
-            told.push((first.go, if is_late { Err(Busy) } else { Ok(self.let_in(state, first.bytes)) }));
+            told.push((first.go, if is_late { Err(NO_TIME) } else { Ok(self.let_in(state, first.bytes)) }));
         }
         self.show(state);
         told
@@ -223,9 +222,9 @@ mod tests {
         let gate = gate(1, 100, 1, Duration::ZERO);
         let inside = enter(&gate, 1).try_recv().unwrap().unwrap();
         let waiting = enter(&gate, 1);
-        assert_eq!(enter(&gate, 1).try_recv().unwrap().unwrap_err(), Busy);
+        assert_eq!(enter(&gate, 1).try_recv().unwrap().unwrap_err(), NO_PLACE);
         drop(inside);
-        assert_eq!(waiting.try_recv().unwrap().unwrap_err(), Busy);
+        assert_eq!(waiting.try_recv().unwrap().unwrap_err(), NO_TIME);
         assert!(enter(&gate, 1).try_recv().unwrap().is_ok());
     }
 

@@ -65,6 +65,7 @@ impl Hot {
     /// Another room from now on.
     pub(super) fn set_capacity(&self, bytes: u64) {
         self.images.set_capacity(bytes);
+        self.show();
     }
 
     pub(super) fn get(&self, id: &VariantId) -> Option<Arc<HotImage>> {
@@ -75,12 +76,17 @@ impl Hot {
         let is_on_disk = AtomicBool::new(is_on_disk);
         let hot = Arc::new(HotImage { image, generation: AtomicU64::new(generation), is_on_disk });
         self.images.insert(id, Arc::clone(&hot));
-        metrics().cache_memory_bytes.set(i64::try_from(self.images.weight()).unwrap_or(i64::MAX));
+        self.show();
         hot
     }
 
     pub(super) fn remove(&self, id: &VariantId) {
         self.images.remove(id);
+        self.show();
+    }
+
+    fn show(&self) {
+        metrics().cache_memory_bytes.set(i64::try_from(self.images.weight()).unwrap_or(i64::MAX));
     }
 }
 

@@ -43,7 +43,7 @@ use turns::Turn;
 pub use cache::Cache;
 pub use cold::{Workshop, threads};
 pub use eager::{Eager, EagerWorker};
-pub use error::{AccessError, DecodeError, MarkError, ServiceError, StoreError, chain};
+pub use error::{AccessError, Busy, DecodeError, MarkError, ServiceError, StoreError, chain};
 pub use flights::Wish;
 pub use gate::GateLimits;
 pub use live::Live;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::digest::{Context, SHA256};
 
-use super::gate::{Busy, Ticket};
+use super::gate::Ticket;
 use super::storing::One;
 use super::{DecodeError, Service, ServiceError, StoreError, Wish};
 use crate::access::{AccessError, ApiKey, FileDigest, Permission, Proof, SignatureError, random_digits};
@@ -115,9 +115,9 @@ impl Upload {
         let mut watch = Stopwatch::default();
         watch.enter(Stage::Queue);
         service.workshop.read(self.file.n_bytes(), move |entered| match entered {
-            Err(Busy) => deliver(Err(ServiceError::Busy), watch.take()),
-            Ok(reading) if wish() => self.read(reading, watch, deliver),
-            Ok(_) => {}
+            _ if !wish() => {}
+            Err(busy) => deliver(Err(ServiceError::Busy(busy)), watch.take()),
+            Ok(reading) => self.read(reading, watch, deliver),
         });
     }
 
@@ -136,7 +136,7 @@ impl Upload {
         service.workshop.draw(header.streamed_bytes, move |entered| {
             watch.enter(Stage::Decode);
             let decoded = match &entered {
-                Err(Busy) => Err(ServiceError::Busy),
+                Err(busy) => Err(ServiceError::Busy(*busy)),
                 Ok(_) => codec::check(self.service.level, &content).map_err(ServiceError::from),
             };
             drop(content);

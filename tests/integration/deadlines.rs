@@ -83,4 +83,6 @@ fn what_nobody_waits_for_is_not_begun() {
     assert_eq!(server.get("/image/w_1998/large.jpg").status, 200, "the queue is free again");
     let n_abandoned = value(&metrics(&server), ABANDONED);
     assert!(n_abandoned >= 20.0, "{n_abandoned} of 100");
+    let n_gone = server.log().lines().filter(|line| line.contains("status=499")).count();
+    assert!(n_gone >= 20, "that they asked is told: {n_gone}");
 }

@@ -107,6 +107,15 @@ fn metrics_may_have_an_address_of_their_own() {
     assert_eq!(ask("POST /metrics"), [405]);
     assert_eq!(ask("GET /image/w_20/photo.jpg"), [404]);
     assert_eq!(ask("GET /"), [404]);
+    let held: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    let tells = || {
+        let text = exchange(address, b"GET /metrics HTTP/1.0\r\n\r\n", PATIENCE).answers[0].text();
+        (value(&text, "pixlserv_connections") >= 5.0).then_some(text)
+    };
+    let text = poll(Instant::now() + PATIENCE, tells).expect("it shows its own connections, not those of the server");
+    let others = r#"pixlserv_requests_total{cache="none",route="other",status="200"}"#;
+    assert!(value(&text, others) < 0.5 && value(&text, "pixlserv_connections_accepted_total") < 5.5, "{text}");
+    drop(held);
     assert_eq!(server.get("/metrics").status, 404);
     server.stop();
 }

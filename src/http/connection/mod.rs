@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, Version};
+use http::{Method, StatusCode, Version};
 
 use super::error::HeadError;
 use super::framing::{self, BodyLength};
@@ -34,6 +34,9 @@ const TURN_STEPS: usize = 16;
 
 /// How long a client may go on sending what nobody wants, however fast it does.
 const MAX_LINGER: Duration = Duration::from_secs(30);
+
+/// The status of a request whose client has left before its answer; as nginx has it in its log. Nobody is sent it.
+const CLIENT_GONE: u16 = 499;
 
 /// One client.
 pub(super) struct Connection {
@@ -138,6 +141,9 @@ impl Connection {
             let step = match &mut self.state {
                 State::Idle | State::Head => self.receive(token, shared),
                 State::Answering(_) if self.is_gone => Ok(Step::Stop(Turn::Close)),
+                State::Receiving(receiving) if self.is_gone && receiving.is_with_handler() => {
+                    Ok(Step::Stop(Turn::Close))
+                }
                 State::Answering(_) => Ok(Step::Stop(Turn::Wait)),
                 State::Receiving(_) => self.receive_body(token, shared),
                 State::Sending(_) => self.send(token, shared),
@@ -230,14 +236,21 @@ impl Connection {
         }
     }
 
-    /// The connection closes: work for it need not begin any more.
-    pub(super) fn abandon(&self) {
-        let claim = match &self.state {
-            State::Answering(exchange) => &exchange.claim,
-            State::Receiving(receiving) => &receiving.exchange.claim,
+    /// The connection closes: work for it need not begin any more. That somebody asked is told all the same, by the status
+    /// that nginx has for it.
+    pub(super) fn abandon(&self, shared: &Shared) {
+        let exchange = match &self.state {
+            State::Answering(exchange) => exchange,
+            State::Receiving(receiving) => &receiving.exchange,
             _ => return,
         };
-        let _ = claim.take();
+        let _ = exchange.claim.take();
+        if shared.handlers.is_counted {
+            let status = StatusCode::from_u16(CLIENT_GONE).expect("it has three digits");
+            let notes = dress(&*shared.handlers.dresser, &exchange.request, Response::empty(status)).notes;
+            let answered = log::Answered { status, n_bytes: 0, notes, start: exchange.start };
+            log::answered(&exchange.request, &answered, shared.limits.access_log);
+        }
     }
 
     /// What must be given back when the connection closes.
@@ -391,7 +404,9 @@ impl Connection {
         let status = response.status;
         let message = Message::new(response, persistence, request.method == Method::HEAD);
         let answered = log::Answered { status, n_bytes: message.body.len(), notes, start: exchange.start };
-        log::answered(request, &answered, shared.limits.access_log);
+        if shared.handlers.is_counted {
+            log::answered(request, &answered, shared.limits.access_log);
+        }
         self.start_sending(request.id, message, next, shared);
     }
 
@@ -408,7 +423,9 @@ impl Connection {
     fn refuse(&mut self, error: HeadError, shared: &mut Shared) {
         shared.last_request_id += 1;
         let id = shared.last_request_id;
-        log::refused(id, self.peer, error, shared.limits.access_log);
+        if shared.handlers.is_counted {
+            log::refused(id, self.peer, error, shared.limits.access_log);
+        }
         let mut response = Response::text(error.status(), format!("{error}\n"));
         if let Some(request) = self.parser.begun(id, self.peer) {
             response = dress(&*shared.handlers.dresser, &request, response);
@@ -450,8 +467,8 @@ impl From<Result<Option<Head>, HeadError>> for Received {
 }
 
 /// Tells a client that is let in no further, without waiting for it.
-pub(super) fn turn_away(socket: &Socket) {
-    count_shed("max-connections");
+pub(super) fn turn_away(socket: &Socket, bound: &'static str) {
+    count_shed(bound);
     let message = Message::new(overloaded(), Persistence::Close, false);
     // A client that is gone, or takes nothing, misses nothing that it could use.
     let _ = socket.write(&[IoSlice::new(&message.head), IoSlice::new(&message.body)]);

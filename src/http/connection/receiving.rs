@@ -34,6 +34,8 @@ pub(super) struct Receiving {
     n_in_stretch: u64,
     /// When all of it must be there.
     end: Instant,
+    /// What it may be long, as it was when it began.
+    max_bytes: u64,
     /// Whether the client waits for a word that its socket has not taken yet.
     owes_continue: bool,
     /// Its place among those that are received.
@@ -76,6 +78,7 @@ impl Connection {
             n_received: 0,
             n_in_stretch: 0,
             end: shared.after(shared.limits.body_timeout),
+            max_bytes: shared.limits.max_body_bytes,
             owes_continue: waits,
             _share: share,
         };
@@ -122,7 +125,7 @@ impl Connection {
         let State::Receiving(receiving) = &mut self.state else {
             return Ok(Step::Go);
         };
-        let taken = receiving.take(&bytes, shared.limits.max_body_bytes);
+        let taken = receiving.take(&bytes);
         bytes.drain(..*taken.as_ref().unwrap_or(&bytes.len()));
         self.buffer = bytes;
         if let Err(error) = taken {
@@ -199,18 +202,23 @@ impl Connection {
 }
 
 impl Receiving {
+    /// Whether all of it is with who takes it.
+    pub(super) fn is_with_handler(&self) -> bool {
+        self.receiver.is_none() && self.body.is_whole()
+    }
+
     /// Whether there is a piece to hand over, be it the last and empty.
     fn is_ripe(&self) -> bool {
         self.body.is_whole() || self.piece.len() >= PIECE_BYTES
     }
 
     /// Takes what belongs to the body; returns how much that is.
-    fn take(&mut self, bytes: &[u8], max_bytes: u64) -> Result<usize, BodyError> {
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
         let n_before = self.piece.len();
         let n_taken = self.body.advance(bytes, &mut self.piece).map_err(|_| BodyError::Chunk)?;
         let n_content = (self.piece.len() - n_before) as u64;
         self.n_received += n_content;
         self.n_in_stretch += n_content;
-        if self.n_received > max_bytes { Err(BodyError::TooLarge) } else { Ok(n_taken) }
+        if self.n_received > self.max_bytes { Err(BodyError::TooLarge) } else { Ok(n_taken) }
     }
 }

@@ -21,7 +21,7 @@ use crate::access::{AddressRange, ApiKey, Permission};
 use crate::metrics::{self, CacheResult, StageTimes, count_shed};
 use crate::raster::Format;
 use crate::service::{
-    self, AccessError, Answer, Image, ImageRequest, Origin, Readiness, Service, ServiceError, StoreError,
+    self, AccessError, Answer, Busy, Image, ImageRequest, Origin, Readiness, Service, ServiceError, StoreError,
 };
 use crate::transform::{ScaledPath, Spec};
 
@@ -162,7 +162,7 @@ pub fn answer(site: &Arc<Site>, request: Arc<Request>, reply: Reply) {
     let image = match route(site, &request) {
         Routed::Exempt(response) => return reply.send(response),
         Routed::Answer(response) => return reply.send(throttled(site, &request).unwrap_or(response)),
-        Routed::Metrics => return reply.send(throttled(site, &request).unwrap_or_else(tell_metrics)),
+        Routed::Metrics => return reply.send(throttled(site, &request).unwrap_or_else(|| tell_metrics(site))),
         Routed::Upload(key) => {
             return match throttled(site, &request) {
                 Some(response) => reply.send(response),
@@ -235,10 +235,10 @@ fn tell_times(response: Response) -> Response {
 
 /// Answers at the address that is for `/metrics` alone, where nobody is counted.
 #[must_use]
-pub fn answer_metrics(request: &Request) -> Response {
+pub fn answer_metrics(site: &Site, request: &Request) -> Response {
     let allowed = HeaderValue::from_static("GET, HEAD");
     match (Route::of(&request.target.path), &request.method) {
-        (Some(Route::Metrics), &Method::GET | &Method::HEAD) => tell_metrics(),
+        (Some(Route::Metrics), &Method::GET | &Method::HEAD) => tell_metrics(site),
         (Some(Route::Metrics), _) => {
             Response::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allowed)
         }
@@ -246,7 +246,8 @@ pub fn answer_metrics(request: &Request) -> Response {
     }
 }
 
-fn tell_metrics() -> Response {
+fn tell_metrics(site: &Site) -> Response {
+    site.readiness.show();
     uncached(Response::bytes(metrics::TEXT_FORMAT, metrics::metrics().text()))
 }
 
@@ -384,7 +385,9 @@ fn quoted(tag: &str) -> String {
 /// The client reads what it can mend; the log has the whole chain of what the server should.
 fn refuse(request: &Request, error: &ServiceError) -> Response {
     let (status, text) = status(error);
-    count_storage_error(error);
+    if let ServiceError::Busy(Busy(bound)) = error {
+        count_shed(bound);
+    }
     if status.is_server_error() {
         complain(request, error);
     }
@@ -399,10 +402,11 @@ fn complain(request: &Request, error: &ServiceError) {
     let n_before = match error {
         // The index has said so once.
         ServiceError::Access(_) => return,
-        ServiceError::Busy => COMPLAINTS.note("busy".to_owned()),
+        ServiceError::Busy(_) => COMPLAINTS.note("busy".to_owned()),
         ServiceError::Store(StoreError::Full { .. }) => COMPLAINTS.note("full".to_owned()),
         ServiceError::Store(_) => COMPLAINTS.note("storage".to_owned()),
-        ServiceError::Watermark { mark, .. } => COMPLAINTS.note(format!("watermark {mark}")),
+        // By its name and what is wrong with it.
+        ServiceError::Watermark { .. } => COMPLAINTS.note(service::chain(error)),
         // Each is a fault of its own.
         _ => Some(0),
     };
@@ -412,19 +416,9 @@ fn complain(request: &Request, error: &ServiceError) {
     let more = if n_before == 0 { String::new() } else { format!(" (and {n_before} times before, in a minute)") };
     let id = request.id;
     match error {
-        ServiceError::Busy => tracing::warn!(id, "images are answered 503: there is more to do than time{more}"),
+        ServiceError::Busy(_) => tracing::warn!(id, "images are answered 503: there is more to do than time{more}"),
         error => tracing::error!(id, "{}{more}", service::chain(error)),
     }
-}
-
-/// Counts what the storage itself has done wrong. What a bucket does is counted there, with every try.
-fn count_storage_error(error: &ServiceError) {
-    let kind = match error {
-        ServiceError::Store(StoreError::Backend { .. } | StoreError::Folder(_)) => "failed",
-        ServiceError::Store(StoreError::Full { .. }) => "full",
-        _ => return,
-    };
-    metrics::metrics().storage_errors.with_label_values(&[kind]).inc();
 }
 
 fn header(text: &str) -> HeaderValue {

@@ -91,6 +91,7 @@ fn run(
         dresser: Arc::new(|_, response| response),
         threads: Arc::new(rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap()),
         pulse: Arc::default(),
+        is_counted: true,
     };
     let thread = thread::spawn({
         let stop = stop.clone();

@@ -60,6 +60,14 @@ impl Records for RedisIndex {
         Ok(Totals { records: records.unwrap_or(0), bytes: bytes.unwrap_or(0) })
     }
 
+    fn latest_use(&self) -> Result<Option<i64>, IndexError> {
+        let latest: Vec<(Vec<u8>, f64)> = self.shared.pool.ask(Patience::Background, |connection| {
+            cmd("ZREVRANGE").arg(scripts::RECORDS_BY_TIME).arg(0).arg(0).arg("WITHSCORES").query(connection)
+        })?;
+        // Microseconds since 1970 have 51 bits for a long time yet.
+        Ok(latest.first().map(|(_, at_us)| *at_us as i64))
+    }
+
     fn insert(&self, records: &[(Record, u64)]) -> Result<Inserted, IndexError> {
         let mut script = scripts::INSERT.prepare_invoke();
         for (record, generation) in records {

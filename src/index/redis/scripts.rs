@@ -12,6 +12,7 @@ macro_rules! script {
 
 pub(super) const GENERATIONS: &str = "pixlserv:generations";
 pub(super) const RECORDS: &str = "pixlserv:records";
+pub(super) const RECORDS_BY_TIME: &str = "pixlserv:records-by-time";
 pub(super) const TOTALS: &str = "pixlserv:totals";
 pub(super) const JOBS: &str = "pixlserv:jobs";
 pub(super) const RATE: &str = "pixlserv:rate:";

@@ -175,6 +175,10 @@ impl Records for SqliteIndex {
         })
     }
 
+    fn latest_use(&self) -> Result<Option<i64>, IndexError> {
+        self.read(|connection| connection.query_row("SELECT max(last_access) FROM records", [], |row| row.get(0)))
+    }
+
     fn insert(&self, records: &[(Record, u64)]) -> Result<Inserted, IndexError> {
         self.write(|transaction| {
             let mut inserted = Inserted::default();
@@ -305,7 +309,6 @@ impl Drop for SignalLock<'_> {
     }
 }
 
-/// A connection that a panic left behind has no open transaction: that is rolled back where it ends.
 /// Counts a call that fails.
 fn counted<T>(call: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, IndexError> {
     call().map_err(|error| {
@@ -314,6 +317,7 @@ fn counted<T>(call: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, IndexErro
     })
 }
 
+/// A connection that a panic left behind has no open transaction: that is rolled back where it ends.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -205,6 +205,10 @@ impl VariantCache {
     /// # Errors
     /// If its folder cannot be made or opened, or the thread cannot be started.
     pub fn open(place: &Place, index: Arc<dyn Index>, options: CacheOptions) -> Result<Self, CacheError> {
+        // The clock may have been set back since it was last open.
+        if let Ok(Some(latest)) = index.latest_use() {
+            LAST_USE_US.fetch_max(latest, Ordering::Relaxed);
+        }
         let shelf = Arc::new(Shelf::open(place, index)?);
         let keeper = Keeper::start(&shelf, options).map_err(CacheError::Thread)?;
         Ok(Self { shelf, keeper })
@@ -353,13 +357,17 @@ fn format_named(extension: &str) -> Option<Format> {
     [Format::Jpeg, Format::Png].into_iter().find(|format| format.extension() == extension)
 }
 
+/// The latest use that is known.
+static LAST_USE_US: AtomicI64 = AtomicI64::new(i64::MIN);
+
 /// Microseconds since 1970, of something that is used now: later than all that was used before in this process, also after
 /// the clock was set back. Else what is new would be the first to make room, for as long as it was set back.
 fn use_us() -> i64 {
-    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
     let now = now_us();
     let later = |last: i64| Some(now.max(last.saturating_add(1)));
-    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).map_or(now, |last| now.max(last.saturating_add(1)))
+    LAST_USE_US
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, later)
+        .map_or(now, |last| now.max(last.saturating_add(1)))
 }
 
 /// Microseconds since 1970.

@@ -35,7 +35,8 @@ pub(super) fn open(root: impl AsFd, path: &str, flags: OFlags, how: ResolveFlags
 
 /// A single file may be forbidden, too: what everybody may open tells the two apart.
 fn is_forbidden() -> bool {
-    openat2(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::empty()).is_err()
+    let tried = openat2(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::empty());
+    matches!(tried, Err(Errno::NOSYS | Errno::PERM))
 }
 
 /// Opens a path a part at a time. Each is opened in the folder that the one before it is, and is no link.

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::incoming::remove_leftovers;
 use super::{Found, Incoming, Storage, StoreError, Unread};
+use crate::metrics::metrics;
 use crate::transform::{SourcePath, SourceVersion};
 
 /// Largest file that is taken into memory; a photograph of 100 megapixels has about 50 MB.
@@ -66,7 +67,10 @@ impl LocalStorage {
     fn find_resolved(&self, path: &SourcePath, how: ResolveFlags) -> Result<Found, StoreError> {
         let file = self.open_resolved(path, how).map_err(|error| match error {
             // One file that may not be seen is not there; a folder that may not be is trouble.
-            Errno::ACCESS => self.search().map_or_else(StoreError::Folder, |()| StoreError::NotFound(path.clone())),
+            Errno::ACCESS => match self.search() {
+                Ok(()) => StoreError::NotFound(path.clone()),
+                Err(error) => backend("looking into the image folder", path, error),
+            },
             error => classify(error.into(), path),
         })?;
         opened(file, path)
@@ -157,6 +161,7 @@ fn version_of(status: &Stat) -> SourceVersion {
 }
 
 fn backend(operation: &'static str, path: &SourcePath, source: io::Error) -> StoreError {
+    metrics().storage_errors.with_label_values(&["failed"]).inc();
     StoreError::Backend { operation, path: path.to_string(), source }
 }
 
