@@ -40,6 +40,8 @@ impl Reload {
         };
         metrics().reloads.with_label_values(&[result]).inc();
         systemd::ready();
+        // It may take as long as the storage does.
+        look_for_watermarks(&self.service.get());
     }
 
     fn try_run(&mut self) -> Result<(), String> {
@@ -58,8 +60,6 @@ impl Reload {
         assemble::show_bounds(&kept.config);
         note_time();
         self.config = kept.config;
-        // It may take as long as the storage does.
-        look_for_watermarks(&self.service.get());
         Ok(())
     }
 }

@@ -30,11 +30,11 @@ fn parameters(number: usize) -> String {
 }
 
 /// The same as the index writes it.
-fn description(number: usize) -> String {
+pub(crate) fn description(number: usize) -> String {
     parameters(number).parse::<Params>().unwrap().to_string()
 }
 
-fn target(number: usize) -> String {
+pub(crate) fn target(number: usize) -> String {
     format!("/image/{}/noise.jpg", parameters(number))
 }
 

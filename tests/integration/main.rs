@@ -58,6 +58,7 @@ mod reference;
 mod reload;
 mod s3;
 mod s3_server;
+mod sandbox;
 mod server;
 mod serving;
 mod shelf;

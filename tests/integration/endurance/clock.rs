@@ -8,13 +8,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pixlserv::transform::Params;
 use tempfile::TempDir;
 
 use super::{assert_ends_well, report};
 use crate::api_keys::{Key, seconds_from_now};
 use crate::client::Client;
 use crate::corpus::say;
+use crate::eviction::{description, target};
 use crate::pictures::{noise, png};
 use crate::server::{PATIENCE, Server, poll, program};
 use crate::shelf::{records, settle};
@@ -84,19 +84,6 @@ fn set(clock: &Path, seconds: i64) {
     let new = clock.with_extension("new");
     std::fs::write(&new, format!("{seconds:+}\n")).unwrap();
     std::fs::rename(new, clock).unwrap();
-}
-
-fn parameters(number: usize) -> String {
-    format!("w_{},h_{},c_k", 120 + number % 20, 120 + number / 20)
-}
-
-/// The same as the index writes it.
-fn description(number: usize) -> String {
-    parameters(number).parse::<Params>().unwrap().to_string()
-}
-
-fn target(number: usize) -> String {
-    format!("/image/{}/noise.jpg", parameters(number))
 }
 
 #[test]
