@@ -64,7 +64,12 @@ pub(super) fn service(
         jpeg: config.jpeg,
         max_age_s: config.max_age_s,
         cache: Arc::new(cache(config, (index, bucket))?),
-        workshop: Arc::new(Workshop::new((Arc::clone(io), storing), pixels, reading, drawing)),
+        workshop: Arc::new(Workshop::new(
+            (Arc::clone(io), storing),
+            pixels,
+            (reading, drawing),
+            config.most_memory_of_one(),
+        )),
         upload: config.upload,
         turns: Arc::new(Turns::new(Arc::clone(index)).map_err(|error| format!("cannot start a thread: {error}"))?),
         storing: Arc::new(Storing::default()),
@@ -77,7 +82,7 @@ pub(super) fn service(
 /// The service under another configuration. What both have in common takes its bounds at once.
 pub(super) fn renewed(service: &Service, config: &Config) -> Service {
     let (reading, drawing) = gates(config);
-    service.workshop.set_limits(reading, drawing);
+    service.workshop.set_limits((reading, drawing), config.most_memory_of_one());
     service.stamps.set_capacity(stamp_bytes(config));
     service.cache.set_limits(cache_options(config), config.cache.memory_bytes);
     Service {

@@ -87,6 +87,14 @@ impl Shares {
 }
 
 impl super::Config {
+    /// What one image may take: no bound but where the process has one. What needs more than the memory for all pixels is
+    /// made alone, and must leave room for the program and what is kept.
+    #[must_use]
+    pub fn most_memory_of_one(&self) -> u64 {
+        let room = |limit: MemoryLimit| limit.bytes.saturating_sub(BASE_BYTES) / 4 * 3;
+        self.memory_limit.map_or(u64::MAX, |limit| room(limit).max(self.work.memory_bytes))
+    }
+
     /// What the process takes if everything is at its bound: of pixels, with their sources and stamps, of caches and queues,
     /// of uploads.
     #[must_use]

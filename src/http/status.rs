@@ -25,7 +25,9 @@ pub(super) fn status(error: &ServiceError) -> (StatusCode, String) {
             | TransformError::OutputTooLarge { .. },
         ) => (StatusCode::BAD_REQUEST, error.to_string()),
         ServiceError::Store(StoreError::NotFound(_)) => (StatusCode::NOT_FOUND, error.to_string()),
-        ServiceError::Store(StoreError::TooLarge { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        ServiceError::TooLarge { .. } | ServiceError::Store(StoreError::TooLarge { .. }) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
         ServiceError::Store(StoreError::Full { .. }) => internal(StatusCode::INSUFFICIENT_STORAGE, "storage full"),
         ServiceError::Store(StoreError::Backend { .. } | StoreError::Folder(_) | StoreError::Away { .. }) => {
             internal(StatusCode::BAD_GATEWAY, "storage unavailable")

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, mem};
 
 use rayon::ThreadPool;
@@ -37,26 +38,36 @@ pub struct Workshop {
     reading: Arc<Gate>,
     /// In front of the pixels: bounds what they take in memory.
     drawing: Arc<Gate>,
+    /// What one image may take.
+    most_bytes: AtomicU64,
     pub(super) flights: Arc<Flights<(VariantId, u64), Made>>,
 }
 
 impl Workshop {
-    /// A workshop with a bound on what waits, in number and in bytes.
+    /// A workshop with a bound on what waits, in number and in bytes, and on what one image may take.
     #[must_use]
     pub fn new(
         (io, storing): (Arc<ThreadPool>, Arc<ThreadPool>),
         pixels: ThreadPool,
-        reading: GateLimits,
-        drawing: GateLimits,
+        (reading, drawing): (GateLimits, GateLimits),
+        most_bytes: u64,
     ) -> Self {
         let (reading, drawing) = (Gate::new("sources", reading), Gate::new("pixels", drawing));
-        Self { io, storing, pixels: Arc::new(pixels), reading, drawing, flights: Flights::new() }
+        let most_bytes = AtomicU64::new(most_bytes);
+        Self { io, storing, pixels: Arc::new(pixels), reading, drawing, most_bytes, flights: Flights::new() }
     }
 
     /// Other bounds from now on, but for the numbers of places.
-    pub fn set_limits(&self, reading: GateLimits, drawing: GateLimits) {
+    pub fn set_limits(&self, (reading, drawing): (GateLimits, GateLimits), most_bytes: u64) {
+        self.most_bytes.store(most_bytes, Ordering::Relaxed);
         self.reading.set_limits(reading);
         self.drawing.set_limits(drawing);
+    }
+
+    /// Whether an image that needs so many bytes may be made at all.
+    pub(super) fn admits(&self, bytes: u64) -> Result<(), ServiceError> {
+        let limit = self.most_bytes.load(Ordering::Relaxed);
+        if bytes > limit { Err(ServiceError::TooLarge { bytes, limit }) } else { Ok(()) }
     }
 
     /// Has a file of so many bytes read, once there is room for it; or `work` is told that there is none, wherever that
@@ -174,6 +185,9 @@ impl Job {
         let Some(Prepared { plans, gathered, bytes }) = self.prepare(&source) else {
             return;
         };
+        if let Err(error) = self.service.workshop.admits(bytes) {
+            return self.fail(error);
+        }
         self.watch.enter(Stage::Queue);
         let service = Arc::clone(&self.service);
         service.workshop.draw(bytes, move |entered| match entered {

@@ -29,6 +29,14 @@ pub enum ServiceError {
     /// The source cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// It needs more memory than the process may take.
+    #[error("the image needs {} MB of memory, allowed: {} MB", bytes >> 20, limit >> 20)]
+    TooLarge {
+        /// What its header and the request come to, at most.
+        bytes: u64,
+        /// What one image may take.
+        limit: u64,
+    },
     /// There was no place or no memory to make the image in time.
     #[error("too busy, try again")]
     Busy(Busy),

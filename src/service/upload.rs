@@ -125,6 +125,7 @@ impl Upload {
         watch.enter(Stage::Fetch);
         let probed = self.file.read().map_err(ServiceError::from).and_then(|content| {
             let header = probe(&content, &self.service)?;
+            self.service.workshop.admits(header.streamed_bytes)?;
             Ok((content, header))
         });
         let (content, header) = match probed {

@@ -1,4 +1,5 @@
-//! Work that begins too late, or for nobody: it is answered 503 in time, and not done.
+//! Work that begins too late, or for nobody: it is answered 503 in time, and not done. Nor is what would take more memory than
+//! there is.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -85,4 +86,21 @@ fn what_nobody_waits_for_is_not_begun() {
     assert!(n_abandoned >= 20.0, "{n_abandoned} of 100");
     let n_gone = server.log().lines().filter(|line| line.contains("status=499")).count();
     assert!(n_gone >= 20, "that they asked is told: {n_gone}");
+}
+
+/// A limit of memory that one image alone would break ends that request, not the process.
+#[test]
+fn what_needs_more_memory_than_there_is_is_refused() {
+    let server = Server::start("memory-limit: 134217728\nmax-output-side: 20000\n");
+    let large = "/image/w_9000,h_6000/photo.jpg";
+    let refused = server.get(large);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.text().contains("MB of memory, allowed: 48 MB"), "{refused:?}");
+    assert_eq!(server.get("/image/w_900,h_600/photo.jpg").status, 200);
+    let text = metrics(&server);
+    assert!(
+        value(&text, r#"pixlserv_limit{key="memory-limit"}"#) > 1e8 && server.peak_kb() < 80_000,
+        "{}",
+        server.peak_kb()
+    );
 }
