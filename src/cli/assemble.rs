@@ -204,13 +204,17 @@ pub(super) fn io_threads(config: &Config) -> usize {
     }
 }
 
-pub(super) fn listen(address: &ListenAddress) -> Result<Listener, String> {
-    let listener = Listener::bind(&address.to_string()).map_err(|error| describe(&error))?;
-    match listener.local_address() {
-        Some(bound) => tracing::info!("listening on http://{bound}"),
-        None => tracing::info!("listening on {address}"),
+/// Listens on all of these, and then says so: who reads of one address may use the others.
+pub(super) fn listen(addresses: &[ListenAddress]) -> Result<Vec<Listener>, String> {
+    let bind = |address: &ListenAddress| Listener::bind(&address.to_string()).map_err(|error| describe(&error));
+    let listeners = addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    for (listener, address) in listeners.iter().zip(addresses) {
+        match listener.local_address() {
+            Some(bound) => tracing::info!("listening on http://{bound}"),
+            None => tracing::info!("listening on {address}"),
+        }
     }
-    Ok(listener)
+    Ok(listeners)
 }
 
 pub(super) fn limits(config: &Config) -> Limits {

@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), String> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|error| format!("cannot wait for signals: {error}"))?;
     raise_open_files();
-    let listeners = config.listen.iter().map(assemble::listen).collect::<Result<Vec<_>, _>>()?;
+    let listeners = assemble::listen(&config.listen)?;
     let for_metrics = serve_metrics(&config, (&site, &limits.get()), &stop)?;
     let handlers = handlers(&site, io);
     let pulse = Arc::clone(&handlers.pulse);

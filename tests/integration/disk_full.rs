@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,23 +54,30 @@ fn start(place: &str, options: &str) -> Option<Small> {
 }
 
 impl Small {
-    /// Runs a command where the server is.
+    /// Runs a command where the server is, which must succeed.
     fn run(&self, command: &[&OsStr]) {
+        let output = self.try_run(command);
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn try_run(&self, command: &[&OsStr]) -> Output {
         let pid = self.server.pid().to_string();
         let mut entering = Command::new("nsenter");
         entering.args(["--target", &pid]).args(self.entry);
         if self.entry.contains(&"--user") {
             entering.arg("--preserve-credentials");
         }
-        let output = entering.args(command).output().unwrap();
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        entering.args(command).output().unwrap()
     }
 
     fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
         // Options that the file system has, but that were not given to it, are not for a user to repeat.
         let command = ["mount", "--options-mode", "ignore", "-t", "tmpfs", "-o", &options, "none"].map(OsStr::new);
-        self.run(&[&command[..], &[self.place.as_ref()]].concat());
+        let command = [&command[..], &[self.place.as_ref()]].concat();
+        // The file of an upload that was refused a moment ago is closed after the answer; until then the place is busy.
+        let is_done = || self.try_run(&command).status.success().then_some(());
+        poll(Instant::now() + PATIENCE, is_done).unwrap_or_else(|| self.run(&command));
     }
 
     /// Whether files and index fit together, and all files are whole.

@@ -42,7 +42,9 @@ fn a_budget_is_the_limit_of_the_process_or_the_sum_of_its_parts() {
 
 /// The front door's side of the configuration: in a short run the queue is short, too, or its end would be waited for.
 fn configuration(length: Length) -> String {
-    format!("{MEMORY}http: {{access-log: No, max-queue: {}}}\n", length.bound(256, 32))
+    // A limit of memory lowers the number of connections, too, and who makes room for others is cut.
+    let max_queue = length.bound(256, 32);
+    format!("{MEMORY}http: {{access-log: No, max-connections: {}, max-queue: {max_queue}}}\n", 2 * N_CONNECTIONS)
 }
 
 #[test]
