@@ -5,7 +5,7 @@ use prometheus::IntGauge;
 use super::connection::Connection;
 use super::shared::Shared;
 use super::slots::Slots;
-use crate::metrics::metrics;
+use crate::metrics::{self, metrics};
 
 /// The numbers of the loop, looked up once.
 #[derive(Debug)]
@@ -26,15 +26,11 @@ impl Gauges {
     }
 
     pub(super) fn show(&self, connections: &Slots<Connection>, shared: &Shared) {
-        metrics().connections.set(number(connections.len()));
-        self.requests.set(number(shared.pool.load()));
-        self.uploads.set(number(shared.pool.n_receiving()));
-        self.unsent_bytes.set(i64::try_from(shared.unsent.total_bytes()).unwrap_or(i64::MAX));
+        metrics::show(&metrics().connections, connections.len());
+        metrics::show(&self.requests, shared.pool.load());
+        metrics::show(&self.uploads, shared.pool.n_receiving());
+        metrics::show(&self.unsent_bytes, shared.unsent.total_bytes());
     }
-}
-
-fn number(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Counts a connection that is closed before its time, by the bound that it was closed for.

@@ -79,6 +79,11 @@ pub fn metrics() -> &'static Metrics {
     &METRICS
 }
 
+/// Shows a number, of whatever type: what a gauge cannot hold is shown as the most that it can.
+pub fn show(gauge: &IntGauge, number: impl TryInto<i64>) {
+    gauge.set(number.try_into().unwrap_or(i64::MAX));
+}
+
 /// A registry that is being filled. Names and labels are ours, so that nothing here fails.
 struct Making(Registry);
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntGauge;
 
-use crate::metrics::metrics;
+use crate::metrics::{self, metrics};
 
 /// What may be inside of an admission at once, and what may wait for it.
 #[derive(Clone, Copy, Debug)]
@@ -135,10 +135,9 @@ impl Gate {
     }
 
     fn show(&self, state: &State) {
-        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.gauges.inside.set(number(state.n_inside));
-        self.gauges.waiting.set(number(state.queue.len()));
-        self.gauges.bytes.set(i64::try_from(state.bytes_inside).unwrap_or(i64::MAX));
+        metrics::show(&self.gauges.inside, state.n_inside);
+        metrics::show(&self.gauges.waiting, state.queue.len());
+        metrics::show(&self.gauges.bytes, state.bytes_inside);
     }
 
     /// The state is right even if a holder of the lock has panicked: no change of it can stop half-way.

@@ -8,7 +8,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::Image;
-use crate::metrics::metrics;
+use crate::metrics::{self, metrics};
 use crate::transform::VariantId;
 
 /// What an answer takes beside its bytes: key, counts, a place in the table.
@@ -86,7 +86,7 @@ impl Hot {
     }
 
     fn show(&self) {
-        metrics().cache_memory_bytes.set(i64::try_from(self.images.weight()).unwrap_or(i64::MAX));
+        metrics::show(&metrics().cache_memory_bytes, self.images.weight());
     }
 }
 

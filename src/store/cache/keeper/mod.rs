@@ -20,7 +20,7 @@ use super::files::{NewFile, Written};
 use super::recall::Known;
 use super::{CacheOptions, Fill, Shelf, use_us};
 use crate::index::{Access, Gone, Record};
-use crate::metrics::{Stage, metrics};
+use crate::metrics::{self, Stage, metrics};
 use crate::transform::VariantId;
 use backlog::Backlog;
 
@@ -284,12 +284,12 @@ impl Worker {
         }
         self.shown = Some(Instant::now());
         if let Ok(totals) = self.shelf.index.totals() {
-            metrics().cache_files.set(i64::try_from(totals.records).unwrap_or(i64::MAX));
-            metrics().cache_bytes.set(i64::try_from(totals.bytes).unwrap_or(i64::MAX));
+            metrics::show(&metrics().cache_files, totals.records);
+            metrics::show(&metrics().cache_bytes, totals.bytes);
         }
         let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed);
         let gauge = metrics().in_flight_bytes.with_label_values(&["cache"]);
-        gauge.set(i64::try_from(waiting_bytes).unwrap_or(i64::MAX));
+        metrics::show(&gauge, waiting_bytes);
     }
 
     /// A panic costs what is at hand, not the thread.
