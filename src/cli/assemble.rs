@@ -249,6 +249,6 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
-pub(super) fn seconds(seconds: u32) -> Duration {
+fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds))
 }

@@ -28,20 +28,18 @@ impl Reload {
     /// Reads the configuration, and goes on by it if nothing is wrong with it.
     pub(super) fn run(&mut self) {
         systemd::reloading();
-        let result = match self.try_run() {
-            Ok(()) => {
-                tracing::info!("the configuration was read again: {}", self.file.display());
-                "success"
-            }
-            Err(message) => {
-                tracing::error!("the configuration cannot be used, the old one stays: {message}");
-                "failure"
-            }
-        };
-        metrics().reloads.with_label_values(&[result]).inc();
+        let result = self.try_run();
+        match &result {
+            Ok(()) => tracing::info!("the configuration was read again: {}", self.file.display()),
+            Err(message) => tracing::error!("the configuration cannot be used, the old one stays: {message}"),
+        }
+        let label = if result.is_ok() { "success" } else { "failure" };
+        metrics().reloads.with_label_values(&[label]).inc();
         systemd::ready();
-        // It may take as long as the storage does.
-        look_for_watermarks(&self.service.get());
+        if result.is_ok() {
+            // It may take as long as the storage does.
+            look_for_watermarks(&self.service.get());
+        }
     }
 
     fn try_run(&mut self) -> Result<(), String> {

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::{Cache, FrontDoor};
+
 /// What the program takes without any work: code, threads, index, buffers of allocators.
 const BASE_BYTES: u64 = 64 << 20;
 /// Larger numbers are how a cgroup says that there is no limit.
@@ -58,13 +60,14 @@ impl Shares {
     /// The usual ones for this many threads that draw, and heads of this size; with a limit, no more than together fit
     /// into it.
     pub(super) fn new(limit: Option<MemoryLimit>, n_threads: usize, head_bytes: u32) -> Self {
+        let (cache, door) = (Cache::default(), FrontDoor::default());
         let usual = Self {
             work: WORK_BYTES.max(WORK_BYTES_PER_THREAD * n_threads as u64),
-            cache: 64 << 20,
-            unwritten: 64 << 20,
-            unsent: 256 << 20,
-            uploads: 512,
-            connections: 10_000,
+            cache: cache.memory_bytes,
+            unwritten: cache.unwritten_bytes,
+            unsent: door.max_unsent_bytes,
+            uploads: door.max_uploads,
+            connections: door.max_connections,
         };
         let Some(MemoryLimit { bytes, .. }) = limit else {
             return usual;
@@ -99,18 +102,17 @@ impl super::Config {
     /// of uploads.
     #[must_use]
     pub fn most_memory(&self) -> u64 {
-        let (work, uploads) = (self.work.memory_bytes, u64::from(self.front_door.max_uploads));
+        let (work, door) = (self.work.memory_bytes, &self.front_door);
         let cache = if self.cache.is_enabled { self.cache.memory_bytes + self.cache.unwritten_bytes } else { 0 };
         // Each may have sent a head that is not whole, or be ahead with the next one.
-        let door = &self.front_door;
         let connections = u64::from(door.max_connections) * (u64::from(door.max_head_bytes) + CONNECTION_BYTES);
         BASE_BYTES
             + work
             + work / 4
             + work / 8
             + cache
-            + self.front_door.max_unsent_bytes
-            + uploads * UPLOAD_BYTES
+            + door.max_unsent_bytes
+            + u64::from(door.max_uploads) * UPLOAD_BYTES
             + connections
     }
 }
